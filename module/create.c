@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * create.c - make the files of a new queue
+ *
+ * The data file is filled with zeros, not fallocated: the first msync of an
+ * unwritten extent costs one more write and one more flush.  It gets its name
+ * last, so an interrupted create never looks like a queue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "module/channel.h"
+#include "module/error.h"
+#include "module/file.h"
+#include "module/filesystem.h"
+#include "module/index.h"
+#include "module/limits.h"
+#include "module/queue_internal.h"
+#include "module/segment_format.h"
+#include "module/superblock_format.h"
+
+#define DATA_FILE_NEW SYNCQ_DATA_FILE ".new"
+
+enum { CHUNK_SIZE = 1 << 20, SEGMENT_COUNT_WANTED = 16 };
+
+static int choose_sizes(const struct syncq_create_options *options,
+                        struct syncq_superblock *superblock)
+{
+    uint64_t segment_size = options->segment_size;
+    uint64_t count, entries;
+
+    if (segment_size == 0) {
+        segment_size = SYNCQ_SEGMENT_SIZE_DEFAULT;
+        while (segment_size > SYNCQ_SEGMENT_SIZE_MIN &&
+               options->size / segment_size < SEGMENT_COUNT_WANTED)
+            segment_size /= 2;
+    }
+    if (segment_size < SYNCQ_SEGMENT_SIZE_MIN ||
+        segment_size > SYNCQ_SEGMENT_SIZE_MAX ||
+        segment_size % SYNCQ_DATA_OFFSET != 0)
+        return SYNCQ_ERR_RANGE;
+    count = options->size / segment_size;
+    if (count < SYNCQ_SEGMENT_COUNT_MIN || count > SYNCQ_SEGMENT_COUNT_MAX)
+        return SYNCQ_ERR_RANGE;
+    entries = options->entry_count;
+    if (entries == 0)
+        entries = count * segment_size / SYNCQ_MESSAGE_SIZE_TYPICAL;
+    if (entries < SYNCQ_ENTRY_COUNT_MIN || entries > SYNCQ_ENTRY_COUNT_MAX)
+        return SYNCQ_ERR_RANGE;
+    superblock->segment_size = segment_size;
+    superblock->segment_count = (uint32_t)count;
+    superblock->entry_count = (uint32_t)entries;
+    superblock->file_size = SYNCQ_DATA_OFFSET + count * segment_size;
+    return 0;
+}
+
+static int fill(int fd, uint64_t size,
+                const struct syncq_create_options *options)
+{
+    uint8_t *zeros = calloc(1, CHUNK_SIZE);
+    int result = zeros == NULL ? ENOMEM : 0;
+
+    for (uint64_t done = 0; done < size && result == 0; done += CHUNK_SIZE) {
+        result = syncq_file_write(fd, zeros, CHUNK_SIZE, (off_t)done);
+        /* Now and then: the bar then shows the disk, not the page cache. */
+        if (result == 0 && done % (64 * CHUNK_SIZE) == 0 &&
+            fdatasync(fd) != 0)
+            result = errno;
+        if (options->progress != NULL)
+            options->progress(done, size, options->context);
+    }
+    free(zeros);
+    return result;
+}
+
+static int write_segment_pages(int fd, const struct syncq_key *key,
+                               const struct syncq_superblock *superblock)
+{
+    uint64_t size = superblock->segment_size;
+    int result = 0;
+
+    for (uint32_t i = 0; i < superblock->segment_count && result == 0; i++) {
+        struct syncq_segment_page page = {.number = i,
+                                          .change = 1,
+                                          .state = SYNCQ_SEGMENT_FREE};
+        off_t start = (off_t)(SYNCQ_DATA_OFFSET + size * i);
+
+        syncq_segment_page_seal(&page, key);
+        result = syncq_file_write(fd, &page, sizeof page, start);
+        if (result == 0)
+            result = syncq_file_write(fd, &page, sizeof page,
+                                      start + (off_t)(size - SYNCQ_PAGE_SIZE));
+    }
+    return result;
+}
+
+static int write_superblocks(int fd, const struct syncq_key *key,
+                             struct syncq_superblock *superblock)
+{
+    int result = 0;
+
+    for (int i = 0; i < 2 && result == 0; i++) {
+        superblock->generation++;
+        syncq_superblock_seal(superblock, key);
+        result = syncq_file_write(
+            fd, superblock, sizeof *superblock,
+            (off_t)((superblock->generation & 1) * SYNCQ_PAGE_SIZE));
+    }
+    if (result == 0 && fsync(fd) != 0)
+        result = errno;
+    return result;
+}
+
+static int create_data(int directory_fd, const struct syncq_key *key,
+                       struct syncq_superblock *superblock,
+                       const struct syncq_create_options *options)
+{
+    int fd = -1;
+    int result;
+
+    (void)unlinkat(directory_fd, DATA_FILE_NEW, 0);
+    result = syncq_file_create(directory_fd, DATA_FILE_NEW, &fd);
+    if (result != 0)
+        return result;
+    result = fill(fd, superblock->file_size, options);
+    if (result == 0)
+        result = write_segment_pages(fd, key, superblock);
+    if (result == 0 && fsync(fd) != 0)
+        result = errno;
+    if (result == 0)
+        result = write_superblocks(fd, key, superblock);
+    /* The fill left large folios in the page cache: see data_map.c. */
+    if (result == 0)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    if (result == 0 && renameat(directory_fd, DATA_FILE_NEW, directory_fd,
+                                SYNCQ_DATA_FILE) != 0)
+        result = errno;
+    if (result == 0 && fsync(directory_fd) != 0)
+        result = errno;
+    if (result == 0 && options->progress != NULL)
+        options->progress(superblock->file_size, superblock->file_size,
+                          options->context);
+    return result;
+}
+
+static int refuse_existing(int directory_fd)
+{
+    const char *names[] = {SYNCQ_DATA_FILE, SYNCQ_INDEX_FILE, SYNCQ_KEY_FILE,
+                           SYNCQ_LATCH_FILE};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (faccessat(directory_fd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return SYNCQ_ERR_EXISTS;
+    return 0;
+}
+
+static void remove_all(int directory_fd)
+{
+    const char *names[] = {DATA_FILE_NEW, SYNCQ_DATA_FILE, SYNCQ_INDEX_FILE,
+                           SYNCQ_KEY_FILE, SYNCQ_LATCH_FILE};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)unlinkat(directory_fd, names[i], 0);
+}
+
+static int create_files(int directory_fd,
+                        const struct syncq_create_options *options,
+                        struct syncq_superblock *superblock)
+{
+    struct syncq_key key;
+    /* The key is synced with its directory before the superblock names it. */
+    int result = syncq_key_create(directory_fd, &key);
+
+    if (result != 0)
+        return result;
+    memcpy(key.uuid, superblock->uuid, sizeof key.uuid);
+    result = syncq_latch_create(directory_fd);
+    if (result == 0)
+        result = syncq_index_create(directory_fd, SYNCQ_INDEX_FILE,
+                                    superblock->uuid, superblock->entry_count);
+    if (result == 0)
+        result = create_data(directory_fd, &key, superblock, options);
+    syncq_key_clear(&key);
+    return result;
+}
+
+int syncq_queue_create(const char *directory,
+                       const struct syncq_create_options *options)
+{
+    struct syncq_superblock superblock = {.epoch = 0, .lsn_limit = 0};
+    int directory_fd = -1;
+    int result = choose_sizes(options, &superblock);
+
+    if (result != 0)
+        return result;
+    result = syncq_directory_open(directory, &directory_fd);
+    if (result != 0)
+        return result == SYNCQ_ERR_NO_QUEUE ? ENOENT : result;
+    result = refuse_existing(directory_fd);
+    if (result == 0 && !options->allow_any_filesystem)
+        result = syncq_filesystem_check(directory_fd);
+    if (result == 0 && sodium_init() < 0)
+        result = EIO;
+    if (result == 0) {
+        randombytes_buf(superblock.uuid, sizeof superblock.uuid);
+        superblock.created_us = syncq_date_us();
+        superblock.lsn_limit = superblock.segment_size;
+        result = create_files(directory_fd, options, &superblock);
+        if (result != 0)
+            remove_all(directory_fd);
+    }
+    close(directory_fd);
+    return result;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * index.h - the index file, opened and mapped (inside the module)
+ */
+#ifndef SYNCQ_INDEX_H
+#define SYNCQ_INDEX_H
+
+#include <stdint.h>
+
+#include "module/entry.h"
+#include "module/index_format.h"
+
+struct syncq_index {
+    int fd;
+    int writable;
+    uint32_t entry_count;
+    uint64_t map_size, seed; /* seed: the queue's UUID folded to 64 bits */
+    uint8_t *map;
+    struct syncq_entry *entries;
+    struct syncq_index_lists *lists;
+};
+
+/* Make a new index file of free entries and sync it (not its directory). */
+int syncq_index_create(int directory_fd, const char *name,
+                       const uint8_t uuid[SYNCQ_UUID_SIZE],
+                       uint32_t entry_count);
+
+/* SYNCQ_ERR_NO_QUEUE: no such file; SYNCQ_ERR_INDEX: not this queue's, or
+ * damaged header; SYNCQ_ERR_OWNER, _MODE, _VERSION. */
+int syncq_index_open(int directory_fd, int writable,
+                     const uint8_t uuid[SYNCQ_UUID_SIZE],
+                     struct syncq_index *index);
+void syncq_index_close(struct syncq_index *index);
+
+/* The newest valid checkpoint, or SYNCQ_ERR_INDEX. */
+int syncq_index_read_checkpoint(const struct syncq_index *index,
+                                struct syncq_checkpoint *checkpoint);
+
+/*
+ * Sync the entries, then write and sync checkpoint (number set by the caller;
+ * UUID, magic and checksum here).  Two phases: a crash between them leaves the
+ * older checkpoint, for which newer entries do no harm.
+ */
+int syncq_index_sync_entries(struct syncq_index *index);
+int syncq_index_write_checkpoint(struct syncq_index *index,
+                                 struct syncq_checkpoint *checkpoint);
+
+/* Is the entry's identity whole?  Then *kind says free or used. */
+int syncq_entry_identity_valid(const struct syncq_index *index, uint32_t slot);
+
+/* Copy a used entry with its newest valid state out of the map.
+ * SYNCQ_ERR_BAD_ENTRY: free or damaged; a used entry whose states are both
+ * invalid gives status LOST and lsn 0 with the same error and *view set. */
+int syncq_index_read(const struct syncq_index *index, uint32_t slot,
+                     struct syncq_entry_view *view);
+
+/* Write identity and first state of a slot that the caller owns. */
+void syncq_index_write_identity(struct syncq_index *index,
+                                const struct syncq_entry_view *view);
+
+/* Write the older version of the state. */
+void syncq_index_write_state(struct syncq_index *index,
+                             const struct syncq_entry_view *view);
+
+/* Format a slot as free; list links are left alone. */
+void syncq_index_write_free(struct syncq_index *index, uint32_t slot);
+
+/* ---- lists: under the reserve lock, or in recovery ---- */
+
+/*
+ * Without the lock: have the pages of the next free slots mapped and writable,
+ * so that no page fault happens under the lock.  Changes nothing.
+ */
+void syncq_index_prefault(struct syncq_index *index);
+
+/* Take count slots from the free list to the tail of the used list; lock is
+ * written to each.  The caller has checked lists->free_count. */
+int syncq_index_take(struct syncq_index *index, uint32_t count, uint32_t lock,
+                     uint32_t *slots);
+
+/* Move a slot from the used list to the free list and format it as free. */
+void syncq_index_give_back(struct syncq_index *index, uint32_t slot);
+
+/* Make both lists anew.  in_use decides for a slot whose identity says free
+ * but that a living reservation owns; may be NULL. */
+void syncq_index_rebuild_lists(struct syncq_index *index,
+                               int (*in_use)(uint32_t slot, uint32_t lock,
+                                             void *context),
+                               void *context);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log_scan.h - walk the records of one segment (inside the module)
+ *
+ * The walk trusts nothing: a record counts only when its place, MAC, lengths
+ * and checksum are right.  Between records it looks at each 256-byte step; a
+ * record forged inside a mail has no valid MAC.
+ */
+#ifndef SYNCQ_LOG_SCAN_H
+#define SYNCQ_LOG_SCAN_H
+
+#include <stdint.h>
+
+#include "module/queue_internal.h"
+#include "module/record_format.h"
+
+/* A stretch of a segment that holds no valid record. */
+struct syncq_gap {
+    uint64_t lsn, size;
+    uint32_t segment;
+    int tail; /* it reaches the end of the segment */
+};
+
+struct syncq_log_visitor {
+    /* A valid record; body is envelope and content, NULL for void.  Non-zero
+     * ends the scan with that result. */
+    int (*record)(const struct syncq_record_header *header,
+                  const uint8_t *body, void *context);
+    int (*gap)(const struct syncq_gap *gap, void *context);
+    void *context;
+};
+
+/*
+ * Scan segment, which starts at base_lsn, from offset start (at least one
+ * page, a multiple of SYNCQ_RECORD_STEP) to its end.  Unreadable sectors count
+ * as gaps.  ENOMEM; what a visitor returned.
+ */
+int syncq_log_scan(struct syncq_queue *queue, uint32_t segment,
+                   uint64_t base_lsn, uint64_t start,
+                   const struct syncq_log_visitor *visitor);
+
+/*
+ * Find base_lsn from any genuine record inside, for a segment whose pages are
+ * both damaged.  SYNCQ_ERR_BAD_RECORD: there is none.
+ */
+int syncq_log_find_base(struct syncq_queue *queue, uint32_t segment,
+                        uint64_t *base_lsn);
+
+#endif

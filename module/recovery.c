@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "module/error.h"
+#include "module/recovery_internal.h"
+
+#define INDEX_FILE_NEW SYNCQ_INDEX_FILE ".new"
+
+/* Every byte of the data file must have its block on disk already. */
+static int check_holes(const struct syncq_data *data)
+{
+    off_t hole = lseek(data->fd, 0, SEEK_HOLE);
+
+    if (hole < 0)
+        return errno;
+    return (uint64_t)hole < data->file_size ? SYNCQ_ERR_HOLES : 0;
+}
+
+/*
+ * Both copies get the new epoch, so that losing either of them later takes
+ * neither it nor an LSN back: lsn_limit follows from the pages, too.
+ */
+static int raise_epoch(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    struct syncq_superblock *superblock = &queue->data.superblock;
+    int result = 0;
+
+    for (uint32_t i = 0; i < superblock->segment_count; i++) {
+        const struct syncq_segment_page *page = &recovery->segments[i].page;
+        uint64_t end = page->base_lsn + superblock->segment_size;
+
+        if (page->base_lsn != 0 && end > superblock->lsn_limit)
+            superblock->lsn_limit = end;
+    }
+    superblock->epoch++;
+    for (int i = 0; i < 2 && result == 0; i++)
+        result = syncq_data_write_superblock(&queue->data, &queue->key);
+    return result;
+}
+
+static void sort_used(struct syncq_recovery *recovery)
+{
+    for (uint32_t i = 1; i < recovery->used_count; i++) {
+        uint32_t moving = recovery->order[i];
+        uint64_t base = recovery->segments[moving].page.base_lsn;
+        uint32_t at = i;
+
+        for (; at > 0 && recovery->segments[recovery->order[at - 1]]
+                                 .page.base_lsn > base;
+             at--)
+            recovery->order[at] = recovery->order[at - 1];
+        recovery->order[at] = moving;
+    }
+}
+
+static int load_segments(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    uint32_t count = queue->data.segment_count;
+
+    recovery->segments = calloc(count, sizeof *recovery->segments);
+    recovery->order = calloc(count, sizeof *recovery->order);
+    if (recovery->segments == NULL || recovery->order == NULL)
+        return ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct syncq_recovery_segment *segment = &recovery->segments[i];
+        int result = syncq_data_read_segment_page(&queue->data, &queue->key, i,
+                                                  &segment->page);
+
+        if (result != 0) { /* both pages lost: ask the records */
+            segment->page = (struct syncq_segment_page){
+                .number = i, .state = SYNCQ_SEGMENT_CLOSED};
+            result = syncq_log_find_base(queue, i, &segment->page.base_lsn);
+            segment->pages_lost = result == 0;
+            if (result == SYNCQ_ERR_BAD_RECORD)
+                segment->page.state = SYNCQ_SEGMENT_FREE;
+        }
+        segment->used = segment->page.state != SYNCQ_SEGMENT_FREE;
+        if (segment->used)
+            recovery->order[recovery->used_count++] = i;
+    }
+    sort_used(recovery);
+    return 0;
+}
+
+static int remake_index(struct syncq_queue *queue)
+{
+    int result;
+
+    syncq_index_close(&queue->index);
+    (void)unlinkat(queue->directory_fd, INDEX_FILE_NEW, 0);
+    result = syncq_index_create(queue->directory_fd, INDEX_FILE_NEW,
+                                queue->key.uuid,
+                                queue->data.superblock.entry_count);
+    if (result == 0 && renameat(queue->directory_fd, INDEX_FILE_NEW,
+                                queue->directory_fd, SYNCQ_INDEX_FILE) != 0)
+        result = errno;
+    if (result == 0 && fsync(queue->directory_fd) != 0)
+        result = errno;
+    if (result == 0)
+        result = syncq_index_open(queue->directory_fd, 1, queue->key.uuid,
+                                  &queue->index);
+    if (result == 0)
+        syncq_index_rebuild_lists(&queue->index, NULL, NULL);
+    return result;
+}
+
+/* Does some used entry have no valid state?  Then nothing says what it was. */
+static int has_bad_entry(const struct syncq_index *index)
+{
+    for (uint32_t slot = 0; slot < index->entry_count; slot++) {
+        struct syncq_entry_view view = {0};
+
+        if (index->entries[slot].kind == SYNCQ_ENTRY_FREE &&
+            syncq_entry_identity_valid(index, slot))
+            continue;
+        if (syncq_index_read(index, slot, &view) != 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Can the replay start from the index as it is?  Sets the report's reason. */
+static int judge_index(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    struct syncq_recovery_report *report = recovery->report;
+    uint64_t latched_lsn;
+    int result = syncq_index_open(queue->directory_fd, 1, queue->key.uuid,
+                                  &queue->index);
+
+    report->reason = SYNCQ_REPLAY_NO_INDEX;
+    if (result == SYNCQ_ERR_OWNER || result == SYNCQ_ERR_MODE || result > 0)
+        return result;
+    if (result != 0)
+        return 0;
+    report->reason = SYNCQ_REPLAY_INDEX_FAILED;
+    if (syncq_latch_read(queue->directory_fd, &latched_lsn) != 0)
+        return 0;
+    report->reason = SYNCQ_REPLAY_NO_CHECKPOINT;
+    if (syncq_index_read_checkpoint(&queue->index, &recovery->checkpoint) != 0)
+        return 0;
+    report->reason = SYNCQ_REPLAY_OLD_INDEX;
+    if (recovery->checkpoint.number < queue->data.superblock.checkpoint)
+        return 0;
+    report->reason = SYNCQ_REPLAY_BAD_ENTRY;
+    if (has_bad_entry(&queue->index))
+        return 0;
+    report->reason = SYNCQ_REPLAY_TAIL;
+    return 0;
+}
+
+static int replay(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    enum syncq_replay_reason reason = recovery->report->reason;
+    int full = reason != SYNCQ_REPLAY_TAIL;
+    int result = 0;
+
+    *recovery->report = (struct syncq_recovery_report){.reason = reason};
+    recovery->replay_lsn = full ? 0 : recovery->checkpoint.synced_lsn;
+    recovery->durable_lsn = full ? 0 : recovery->checkpoint.durable_lsn;
+    /* What the index knew may not have become durable: a torn place there has
+     * to be made void, too. */
+    if (recovery->durable_lsn < recovery->replay_lsn)
+        recovery->replay_lsn = recovery->durable_lsn;
+    recovery->marks_lsn = full ? 0 : recovery->checkpoint.marks_lsn;
+    recovery->gap_count = recovery->link_count = 0;
+    free(recovery->seen);
+    recovery->seen = NULL;
+    syncq_part_table_clear(&recovery->table);
+    if (full)
+        result = remake_index(queue);
+    else
+        syncq_index_rebuild_lists(&queue->index, NULL, NULL);
+    if (result != 0)
+        return result;
+    recovery->seen = calloc(queue->index.entry_count / 8 + 1, 1);
+    if (recovery->seen == NULL)
+        return ENOMEM;
+    result = syncq_part_table_init(&recovery->table, &queue->index);
+    return result != 0 ? result : syncq_recovery_replay(recovery);
+}
+
+static int is_clean(const struct syncq_recovery *recovery)
+{
+    const struct syncq_superblock *superblock =
+        &recovery->queue->data.superblock;
+
+    /* Pages that were lost have to be written again. */
+    for (uint32_t i = 0; i < superblock->segment_count; i++)
+        if (recovery->segments[i].pages_lost)
+            return 0;
+    /* The epoch was raised by one since the checkpoint, by this recovery. */
+    return recovery->report->reason == SYNCQ_REPLAY_TAIL &&
+           (recovery->checkpoint.flags & SYNCQ_CHECKPOINT_CLEAN) != 0 &&
+           recovery->checkpoint.epoch + 1 == superblock->epoch &&
+           recovery->report->records == 0;
+}
+
+/* After a clean stop the open segment goes on where the head was. */
+static void find_open_segment(const struct syncq_recovery *recovery,
+                              struct syncq_recovered *recovered)
+{
+    uint64_t head = recovery->checkpoint.durable_lsn;
+    uint64_t size = recovery->queue->data.segment_size;
+
+    for (uint32_t i = 0; i < recovery->used_count; i++) {
+        const struct syncq_segment_page *page =
+            &recovery->segments[recovery->order[i]].page;
+
+        if (page->state == SYNCQ_SEGMENT_OPEN &&
+            head >= page->base_lsn + SYNCQ_PAGE_SIZE &&
+            head <= page->base_lsn + size - SYNCQ_PAGE_SIZE) {
+            recovered->head_segment = page->number;
+            recovered->head_lsn = head;
+        }
+    }
+}
+
+static int finish(struct syncq_recovery *recovery,
+                  struct syncq_recovered *recovered)
+{
+    struct syncq_queue *queue = recovery->queue;
+    struct syncq_superblock *superblock = &queue->data.superblock;
+    struct syncq_checkpoint checkpoint = {.epoch = superblock->epoch};
+    uint64_t number = superblock->checkpoint;
+    int result = syncq_index_sync_entries(&queue->index);
+
+    if (recovery->checkpoint.number > number)
+        number = recovery->checkpoint.number;
+    if (recovery->log_checkpoint > number)
+        number = recovery->log_checkpoint;
+    /* No LSN at or above lsn_limit was ever given: all below is settled. */
+    checkpoint.number = number + 1;
+    checkpoint.synced_lsn = checkpoint.durable_lsn = recovered->head_lsn;
+    checkpoint.marks_lsn = recovery->marks_lsn;
+    checkpoint.date_us = syncq_date_us();
+    if (result == 0)
+        result = syncq_index_write_checkpoint(&queue->index, &checkpoint);
+    recovered->epoch = superblock->epoch;
+    recovered->durable_lsn = checkpoint.durable_lsn;
+    recovered->checkpoint = checkpoint.number;
+    recovered->marks_lsn = checkpoint.marks_lsn;
+    return result;
+}
+
+static int settle(struct syncq_recovery *recovery,
+                  struct syncq_recovered *recovered)
+{
+    int result = 0;
+
+    recovered->head_segment = SYNCQ_SEGMENT_NONE;
+    recovered->head_lsn = recovery->queue->data.superblock.lsn_limit;
+    recovery->report->clean = is_clean(recovery);
+    if (recovery->report->clean)
+        find_open_segment(recovery, recovered);
+    else /* the log first: entries are judged by what can be read of it */
+        result = syncq_recovery_settle_log(recovery);
+    if (result == 0 && !recovery->report->clean)
+        result = syncq_recovery_settle_entries(recovery);
+    return result == 0 ? finish(recovery, recovered) : result;
+}
+
+static void clear(struct syncq_recovery *recovery)
+{
+    syncq_part_table_clear(&recovery->table);
+    free(recovery->segments);
+    free(recovery->order);
+    free(recovery->gaps);
+    free(recovery->links);
+    free(recovery->seen);
+}
+
+int syncq_recover(struct syncq_queue *queue,
+                  struct syncq_recovery_report *report,
+                  struct syncq_recovered *recovered)
+{
+    struct syncq_recovery recovery = {.queue = queue, .report = report};
+    uint64_t start_us = syncq_clock_us();
+    int result = check_holes(&queue->data);
+
+    memset(report, 0, sizeof *report);
+    if (result == 0)
+        result = load_segments(&recovery);
+    /* Before anything else is written: no two channels share an epoch. */
+    if (result == 0)
+        result = raise_epoch(&recovery);
+    if (result == 0)
+        result = judge_index(&recovery);
+    if (result == 0)
+        result = replay(&recovery);
+    if (result == 0 && report->reason == SYNCQ_REPLAY_TAIL &&
+        recovery.log_checkpoint > recovery.checkpoint.number) {
+        report->reason = SYNCQ_REPLAY_OLD_INDEX;
+        result = replay(&recovery);
+    }
+    if (result == 0)
+        result = settle(&recovery, recovered);
+    clear(&recovery);
+    report->time_us = syncq_clock_us() - start_us;
+    return result;
+}
+
+const char *syncq_replay_reason_text(enum syncq_replay_reason reason)
+{
+    switch (reason) {
+    case SYNCQ_REPLAY_TAIL:
+        return "the index was good";
+    case SYNCQ_REPLAY_NO_INDEX:
+        return "the index was missing or of another queue";
+    case SYNCQ_REPLAY_NO_CHECKPOINT:
+        return "the index had no valid checkpoint";
+    case SYNCQ_REPLAY_OLD_INDEX:
+        return "the index was older than the log";
+    case SYNCQ_REPLAY_BAD_ENTRY:
+        return "the index had a damaged entry";
+    case SYNCQ_REPLAY_INDEX_FAILED:
+        return "a sync of the index had failed";
+    }
+    return "unknown";
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recovery_settle.c - after the replay: a state for every entry, a void record
+ * for every torn place
+ */
+#include "module/error.h"
+#include "module/read.h"
+#include "module/recovery_internal.h"
+
+static int was_seen(const struct syncq_recovery *recovery, uint32_t slot)
+{
+    return recovery->seen[slot / 8] >> slot % 8 & 1;
+}
+
+/* Is there a segment in use that can hold this LSN? */
+static int lsn_in_use(const struct syncq_recovery *recovery, uint64_t lsn)
+{
+    uint64_t size = recovery->queue->data.segment_size;
+    uint32_t low = 0, high = recovery->used_count;
+
+    while (low < high) { /* the last used segment that starts at or below */
+        uint32_t middle = low + (high - low) / 2;
+
+        if (recovery->segments[recovery->order[middle]].page.base_lsn <= lsn)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 &&
+           lsn - recovery->segments[recovery->order[low - 1]].page.base_lsn <
+               size;
+}
+
+static int is_damage(const struct syncq_recovery *recovery,
+                     const struct syncq_gap *gap)
+{
+    return gap->lsn < recovery->durable_lsn;
+}
+
+static void report_damage(struct syncq_recovery *recovery,
+                          const struct syncq_gap *gap)
+{
+    struct syncq_recovery_report *report = recovery->report;
+    const struct syncq_data *data = &recovery->queue->data;
+    uint64_t base = recovery->segments[gap->segment].page.base_lsn;
+
+    if (report->damage_count < SYNCQ_DAMAGE_MAX)
+        report->damages[report->damage_count] = (struct syncq_damage){
+            .lsn = gap->lsn,
+            .offset = syncq_data_segment_offset(data, gap->segment) +
+                      (gap->lsn - base),
+            .size = gap->size};
+    report->damage_count++;
+    report->damage_size += gap->size;
+}
+
+/* May a marks record have been in this damaged place? */
+static int hides_marks(const struct syncq_recovery *recovery,
+                       const struct syncq_gap *gap)
+{
+    uint64_t end = gap->lsn + gap->size;
+
+    if (end > recovery->marks_lsn)
+        return 1;
+    for (size_t i = 0; i < recovery->link_count; i++)
+        if (recovery->links[i] >= gap->lsn && recovery->links[i] < end)
+            return 1;
+    return 0;
+}
+
+/* Report all damage; below *hold_lsn parts are to be held. */
+static void judge_gaps(struct syncq_recovery *recovery, uint64_t *hold_lsn)
+{
+    *hold_lsn = 0;
+    for (size_t i = 0; i < recovery->gap_count; i++) {
+        const struct syncq_gap *gap = &recovery->gaps[i];
+
+        if (!is_damage(recovery, gap))
+            continue;
+        report_damage(recovery, gap);
+        if (!hides_marks(recovery, gap))
+            continue;
+        recovery->report->marks_missing = 1;
+        if (gap->lsn + gap->size > *hold_lsn)
+            *hold_lsn = gap->lsn + gap->size;
+    }
+}
+
+static int record_is_good(struct syncq_recovery *recovery,
+                          const struct syncq_entry_view *view)
+{
+    struct syncq_record record;
+    int result = syncq_record_read(recovery->queue, view->state.lsn,
+                                   view->sequence, &record);
+
+    if (result == 0)
+        syncq_record_clear(&record);
+    return result == 0;
+}
+
+/* Are all other parts of this message done or cancelled? */
+static int others_final(struct syncq_recovery *recovery,
+                        const struct syncq_entry_view *view)
+{
+    const struct syncq_index *index = &recovery->queue->index;
+
+    for (uint32_t part = 1; part < view->part_count; part++) {
+        uint32_t slot = syncq_part_table_find(&recovery->table, index,
+                                              view->sequence, part);
+        struct syncq_entry_view other;
+
+        if (slot == SYNCQ_SLOT_NONE ||
+            syncq_index_read(index, slot, &other) != 0)
+            continue; /* gone with its segment: final */
+        if (!syncq_status_is_final(other.state.status) &&
+            other.state.mask != syncq_recipients_mask(other.recipient_count))
+            return 0;
+    }
+    return 1;
+}
+
+/* What an entry whose record is there has to become. */
+static unsigned settled_status(struct syncq_recovery *recovery,
+                               const struct syncq_entry_view *view,
+                               uint64_t hold_lsn)
+{
+    unsigned status = view->state.status;
+
+    if (syncq_status_is_final(status))
+        return status;
+    if (view->state.lsn < hold_lsn)
+        return SYNCQ_STATUS_HELD;
+    if (view->state.mask != syncq_recipients_mask(view->recipient_count))
+        return status == SYNCQ_STATUS_LOST ? SYNCQ_STATUS_SYNCED : status;
+    if (view->part != 0)
+        return SYNCQ_STATUS_DONE;
+    return others_final(recovery, view) ? SYNCQ_STATUS_FLUSHING : status;
+}
+
+static void free_slot(struct syncq_recovery *recovery, uint32_t slot)
+{
+    syncq_index_write_free(&recovery->queue->index, slot);
+    recovery->report->slots_freed++;
+}
+
+static void settle_entry(struct syncq_recovery *recovery,
+                         struct syncq_entry_view *view, uint64_t hold_lsn)
+{
+    uint64_t lsn = view->state.lsn;
+    unsigned status = view->state.status;
+    int known = was_seen(recovery, view->slot);
+
+    if (!lsn_in_use(recovery, lsn)) {
+        free_slot(recovery, view->slot);
+        return;
+    }
+    if (!known && lsn < recovery->replay_lsn)
+        known = status != SYNCQ_STATUS_NEW || record_is_good(recovery, view);
+    if (!known && lsn >= recovery->durable_lsn) {
+        free_slot(recovery, view->slot);
+        return;
+    }
+    if (!known && !syncq_status_is_final(status)) {
+        status = SYNCQ_STATUS_LOST;
+        recovery->report->parts_lost++;
+    } else if (status == SYNCQ_STATUS_NEW) {
+        status = SYNCQ_STATUS_SYNCED;
+    }
+    view->state.status = (uint8_t)status;
+    if (status != SYNCQ_STATUS_LOST)
+        status = settled_status(recovery, view, hold_lsn);
+    if (status == SYNCQ_STATUS_HELD &&
+        view->state.status != SYNCQ_STATUS_HELD)
+        recovery->report->parts_held++;
+    view->state.status = (uint8_t)status;
+}
+
+int syncq_recovery_settle_entries(struct syncq_recovery *recovery)
+{
+    struct syncq_index *index = &recovery->queue->index;
+    uint64_t hold_lsn;
+
+    judge_gaps(recovery, &hold_lsn);
+    for (uint32_t slot = 0; slot < index->entry_count; slot++) {
+        struct syncq_entry_view view;
+        unsigned before;
+
+        if (index->entries[slot].kind != SYNCQ_ENTRY_USED ||
+            syncq_index_read(index, slot, &view) != 0)
+            continue;
+        before = view.state.status;
+        settle_entry(recovery, &view, hold_lsn);
+        if (index->entries[slot].kind == SYNCQ_ENTRY_USED &&
+            view.state.status != before)
+            syncq_index_write_state(index, &view);
+    }
+    syncq_index_rebuild_lists(index, NULL, NULL);
+    return 0;
+}
+
+/*
+ * After a mere process crash the page cache may hold what the disk never got,
+ * and what is clean there would not be written again: store every byte's own
+ * value back, page by page.
+ */
+static void dirty_again(uint8_t *bytes, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += SYNCQ_PAGE_SIZE)
+        (void)__atomic_fetch_or(&bytes[at], 0, __ATOMIC_RELAXED);
+}
+
+/* Offset in the segment behind which nothing but a torn tail lies. */
+static uint64_t tail_offset(const struct syncq_recovery *recovery,
+                            uint32_t segment)
+{
+    uint64_t base = recovery->segments[segment].page.base_lsn;
+    uint64_t end = recovery->queue->data.segment_size - SYNCQ_PAGE_SIZE;
+
+    for (size_t i = 0; i < recovery->gap_count; i++)
+        if (recovery->gaps[i].segment == segment && recovery->gaps[i].tail &&
+            !is_damage(recovery, &recovery->gaps[i]))
+            return recovery->gaps[i].lsn - base;
+    return end;
+}
+
+static int sync_again(struct syncq_recovery *recovery, uint32_t segment)
+{
+    struct syncq_queue *queue = recovery->queue;
+    uint64_t base = recovery->segments[segment].page.base_lsn;
+    uint64_t start = SYNCQ_PAGE_SIZE;
+    uint64_t end = tail_offset(recovery, segment);
+    uint8_t *map;
+    int result = syncq_data_map(&queue->data, segment, &map);
+
+    if (recovery->durable_lsn > base + start)
+        start = (recovery->durable_lsn - base) & ~(SYNCQ_PAGE_SIZE - 1);
+    if (result != 0 || start >= end)
+        return result;
+    dirty_again(map + start, end - start);
+    return syncq_data_sync(&queue->data, segment, start, end - start);
+}
+
+/* Prepared, and nothing in it ever became durable? */
+static int is_unused(const struct syncq_recovery *recovery, uint32_t segment)
+{
+    return recovery->segments[segment].page.state == SYNCQ_SEGMENT_OPEN &&
+           tail_offset(recovery, segment) == SYNCQ_PAGE_SIZE;
+}
+
+static int fill_gaps(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    int result = 0;
+
+    for (size_t i = 0; i < recovery->gap_count && result == 0; i++) {
+        const struct syncq_gap *gap = &recovery->gaps[i];
+        uint64_t offset =
+            gap->lsn - recovery->segments[gap->segment].page.base_lsn;
+
+        if (is_damage(recovery, gap) || is_unused(recovery, gap->segment))
+            continue;
+        result = syncq_void_write(queue, gap->segment, offset, gap->lsn,
+                                  gap->size);
+        if (result == 0)
+            result = syncq_data_sync(&queue->data, gap->segment, offset,
+                                     sizeof(struct syncq_record_header));
+        recovery->report->torn_size += gap->size;
+    }
+    return result;
+}
+
+int syncq_recovery_settle_log(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    int result = fill_gaps(recovery);
+
+    for (uint32_t i = 0; i < recovery->used_count && result == 0; i++) {
+        uint32_t segment = recovery->order[i];
+        struct syncq_segment_page *page = &recovery->segments[segment].page;
+        uint64_t end = tail_offset(recovery, segment);
+
+        result = sync_again(recovery, segment);
+        if (is_unused(recovery, segment)) {
+            page->state = SYNCQ_SEGMENT_FREE;
+        } else if (page->state == SYNCQ_SEGMENT_OPEN) {
+            page->state = SYNCQ_SEGMENT_CLOSED;
+            page->end_lsn = page->base_lsn + end;
+        }
+        if (result == 0)
+            result = syncq_data_write_segment_page(&queue->data, &queue->key,
+                                                   page);
+    }
+    dirty_again(queue->index.map, queue->index.map_size);
+    return result;
+}

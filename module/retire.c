@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "module/error.h"
+#include "module/log_scan.h"
+#include "module/recovery_internal.h"
+#include "module/retire.h"
+
+static int is_live(const struct syncq_entry_view *view)
+{
+    return !syncq_status_is_final(view->state.status);
+}
+
+/* For each segment: does it hold a part that is not finished? */
+static int find_live(struct syncq_queue *queue, uint8_t *live)
+{
+    uint64_t base;
+
+    for (uint32_t slot = 0; slot < queue->index.entry_count; slot++) {
+        struct syncq_entry_view view = {0};
+        uint32_t segment;
+        int result = syncq_index_read(&queue->index, slot, &view);
+
+        if (result != 0 && view.state.status != SYNCQ_STATUS_LOST)
+            continue; /* a free slot */
+        if (view.state.lsn == 0) /* damaged or in work: wait for recovery */
+            return SYNCQ_ERR_BAD_ENTRY;
+        if (is_live(&view) &&
+            syncq_segment_find(queue, view.state.lsn, &segment, &base) == 0)
+            live[segment] = 1;
+    }
+    return 0;
+}
+
+static int choose_segment(struct syncq_queue *queue, const uint8_t *live,
+                          uint32_t *segment)
+{
+    struct syncq_channel *channel = queue->handle.channel;
+    uint64_t oldest = UINT64_MAX;
+
+    for (uint32_t i = 0; i < queue->data.segment_count; i++) {
+        uint64_t base = atomic_load(&channel->segments[i].base_lsn);
+
+        if (live[i] || base >= oldest ||
+            atomic_load(&channel->segments[i].retire) ||
+            atomic_load(&channel->segments[i].state) != SYNCQ_SEGMENT_CLOSED)
+            continue;
+        oldest = base;
+        *segment = i;
+    }
+    return oldest == UINT64_MAX ? SYNCQ_ERR_SEGMENTS_FULL : 0;
+}
+
+/* The marks of one segment, as (sequence, part), each once. */
+struct carry {
+    struct syncq_queue *queue;
+    struct syncq_part_table table;
+    uint64_t base_lsn;
+    uint8_t *taken; /* one bit per slot */
+    struct syncq_mark *marks;
+    uint32_t count, capacity;
+};
+
+static int carry_mark(struct carry *carry, const struct syncq_mark *mark)
+{
+    const struct syncq_index *index = &carry->queue->index;
+    uint32_t slot = syncq_part_table_find(&carry->table, index,
+                                          mark->sequence, mark->part);
+    struct syncq_entry_view view;
+
+    if (slot == SYNCQ_SLOT_NONE ||
+        (carry->taken[slot / 8] >> slot % 8 & 1) != 0 ||
+        syncq_index_read(index, slot, &view) != 0 ||
+        view.state.lsn - carry->base_lsn < carry->queue->data.segment_size)
+        return 0; /* retired with its record, now or earlier */
+    if (carry->count == carry->capacity) {
+        uint32_t capacity = carry->capacity == 0 ? 256 : carry->capacity * 2;
+        struct syncq_mark *grown =
+            realloc(carry->marks, capacity * sizeof *grown);
+
+        if (grown == NULL)
+            return ENOMEM;
+        carry->marks = grown;
+        carry->capacity = capacity;
+    }
+    carry->taken[slot / 8] |= (uint8_t)(1u << slot % 8);
+    carry->marks[carry->count++] = (struct syncq_mark){
+        .sequence = view.sequence, .part = view.part, .state = view.state};
+    return 0;
+}
+
+static int visit_record(const struct syncq_record_header *header,
+                        const uint8_t *body, void *context)
+{
+    int result = 0;
+
+    if (header->type != SYNCQ_RECORD_MARKS)
+        return 0;
+    for (size_t i = 0; result == 0 && i < header->content_size /
+                                              sizeof(struct syncq_mark_image);
+         i++) {
+        struct syncq_mark mark;
+
+        syncq_mark_decode(body + header->envelope_size, i, &mark);
+        result = carry_mark(context, &mark);
+    }
+    return result;
+}
+
+static int visit_gap(const struct syncq_gap *gap, void *context)
+{
+    (void)gap;
+    (void)context;
+    return SYNCQ_ERR_BAD_RECORD; /* damaged: kept for the administrator */
+}
+
+int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
+                      struct syncq_mark **marks, uint32_t *mark_count)
+{
+    struct carry carry = {.queue = queue};
+    const struct syncq_log_visitor visitor = {visit_record, visit_gap, &carry};
+    uint8_t *live = calloc(queue->data.segment_count, 1);
+    int result = live == NULL ? ENOMEM : find_live(queue, live);
+
+    if (result == 0)
+        result = choose_segment(queue, live, segment);
+    if (result != 0)
+        goto out;
+    carry.base_lsn =
+        atomic_load(&queue->handle.channel->segments[*segment].base_lsn);
+    carry.taken = calloc(queue->index.entry_count / 8 + 1, 1);
+    result = carry.taken == NULL
+                 ? ENOMEM
+                 : syncq_part_table_init(&carry.table, &queue->index);
+    if (result == 0)
+        result = syncq_log_scan(queue, *segment, carry.base_lsn,
+                                SYNCQ_PAGE_SIZE, &visitor);
+out:
+    if (result == SYNCQ_ERR_BAD_RECORD || result == SYNCQ_ERR_BAD_ENTRY)
+        result = SYNCQ_ERR_SEGMENTS_FULL;
+    syncq_part_table_clear(&carry.table);
+    free(carry.taken);
+    free(live);
+    if (result != 0) {
+        free(carry.marks);
+        return result;
+    }
+    *marks = carry.marks;
+    *mark_count = carry.count;
+    return 0;
+}
+
+void syncq_retire_ask(struct syncq_queue *queue, uint32_t segment)
+{
+    struct syncq_channel *channel = queue->handle.channel;
+
+    atomic_store(&channel->segments[segment].retire, 1);
+    syncq_channel_ring(channel);
+}
