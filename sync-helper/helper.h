@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * helper.h - the sync helper: two threads around one queue
+ *
+ *   batch thread (main)   takes requests, syncs them in batches, confirms
+ *   keeper thread         prepares segments, syncs the index, finishes for
+ *                         writers that died
+ *
+ * Both use the queue opened here; what they share is atomic or under `lock`.
+ */
+#ifndef SYNCQ_HELPER_H
+#define SYNCQ_HELPER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "module/queue_internal.h"
+#include "module/segment_format.h"
+#include "program/config.h"
+
+struct helper {
+    const struct config *config;
+    struct syncq_queue *queue;
+    struct syncq_channel *channel; /* of the queue, for short */
+    struct syncq_segment_page *pages; /* as on disk, one per segment */
+    pthread_mutex_t lock;          /* superblock and failure */
+    pthread_t keeper;
+    _Atomic int stop;
+    _Atomic uint32_t keeper_bell; /* futex */
+    _Atomic int index_failed;
+    uint64_t checkpoint_flags;
+};
+
+/* helper.c: open the queue, recover it or take over a living channel, start
+ * the keeper.  0 or a sysexits code after one log line. */
+int helper_open(struct helper *helper, const struct config *config);
+/* Stop the keeper; when no writer is left, write a clean checkpoint and remove
+ * the channel. */
+void helper_close(struct helper *helper);
+
+/* helper.c: a sync of the data file failed.  Nothing is confirmed any more:
+ * channel state, then the latch on disk, then every request waiting. */
+void helper_fail(struct helper *helper, const char *what, int error);
+
+/*
+ * helper.c: where a request lies in its segment; the request is a copy that
+ * the caller has made.  SYNCQ_ERR_RANGE: it contradicts the segment.
+ */
+int helper_request_place(const struct helper *helper,
+                         const struct syncq_request *request,
+                         uint64_t *offset);
+
+/* helper.c: read all segment pages; make both pages and channel agree on which
+ * segments are free: one that was prepared before the last stop, and never
+ * reserved from, is prepared anew. */
+int helper_load_pages(struct helper *helper);
+int helper_reclaim_segments(struct helper *helper);
+
+/* takeover.c: serve the channel that the last helper left.
+ * SYNCQ_ERR_NO_HELPER: there is none that can be served. */
+int takeover_serve(struct helper *helper);
+
+/* batch.c: serve requests until helper->stop. */
+void batch_run(struct helper *helper);
+
+/* keeper.c */
+void *keeper_run(void *context);
+void keeper_wake(struct helper *helper);
+/* Have the segment after the head's ready; the keeper does it by itself later
+ * on.  0 also when none is left. */
+int keeper_prepare_segment(struct helper *helper);
+
+/* checkpoint.c: sync the index in two phases. */
+int checkpoint_write(struct helper *helper, uint32_t flags);
+
+/* retire.c: free the segments that the manager asked for, and their slots. */
+int retire_segments(struct helper *helper);
+/* retire.c: free slots whose record's segment is free; a predecessor may have
+ * died in between. */
+int retire_leftovers(struct helper *helper);
+
+/* writers.c: finish for writers that died. */
+void writers_check(struct helper *helper);
+
+#endif
