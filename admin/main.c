@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "admin/command.h"
+#include "program/options.h"
+
+#define HELP_SIZE 4096 /* bytes: the list of verbs */
+
+static const struct verb verbs[] = {
+    {"create", "[--size SIZE] [--segment-size SIZE] [--entries N]",
+     "make a queue",
+     "      --size SIZE          bytes for mail, as 512M or 1G [1G]\n"
+     "      --segment-size SIZE  [64M, less for a small queue]\n"
+     "      --entries N          parts of messages that the index holds\n"
+     "                           [one for each 4 KiB of the size]\n"
+     "      --help               print this and exit\n\n"
+     "queue_directory and run_directory are made if they are missing.  The\n"
+     "data file is written in full, which takes a while.\n",
+     verb_create},
+    {"status", "[--json]", "tell whether all is well",
+     "      --json  one JSON object\n"
+     "      --help  print this and exit\n\n"
+     "Exit code 0: all is well; 69: something is not, the lines say what.\n",
+     verb_status},
+    {"list", "[--json] [--domain DOMAIN] [--status STATUS]...",
+     "show the messages, oldest first",
+     "      --json           one JSON object per line\n"
+     "      --domain DOMAIN  only messages with recipients in this domain\n"
+     "      --status STATUS  only messages with a part in this status: new,\n"
+     "                       synced, ready, active, deferred, held, flushing,\n"
+     "                       done, cancelled, lost, or all; may be repeated\n"
+     "                       [all but new, done and cancelled]\n"
+     "      --help           print this and exit\n",
+     verb_list},
+    {"cat", "[--content] ID", "show one message, envelope and text",
+     "      --content  only the text of the message\n"
+     "      --help     print this and exit\n\n"
+     "ID is the queue id, or EPOCH.COUNTER as 'syncq list --json' shows it\n"
+     "under \"sequence\".\n",
+     verb_cat},
+    {"check", "", "read the whole queue and tell what is damaged",
+     "      --help    print this and exit\n"
+     "      --repair  not available in this version\n\n"
+     "Nothing is changed; it works with and without running programs.\n"
+     "Exit code 0: no damage; 65: the lines say what is damaged.\n",
+     verb_check},
+    {"release", "--all | ID...", "let held messages be delivered",
+     "      --all   every held message\n"
+     "      --help  print this and exit\n\n"
+     "When no queue manager runs it is done here, which needs a running\n"
+     "syncq-sync.  The answer comes when the change is durable.\n",
+     verb_release},
+};
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static void describe_verbs(char *text, size_t size)
+{
+    size_t used, i;
+
+    used = (size_t)snprintf(text, size, "Verbs:\n");
+    for (i = 0; i < VERB_COUNT && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "  %-8s %s\n",
+                                 verbs[i].name, verbs[i].summary);
+    if (used < size)
+        snprintf(text + used, size - used,
+                 "\n'syncq VERB --help' tells more about one.\n");
+}
+
+static int run(const struct config *config, int argc, char **argv)
+{
+    struct command command = {.config = config};
+    size_t i;
+
+    for (i = 0; i < VERB_COUNT; i++)
+        if (!strcmp(verbs[i].name, argv[0]))
+            command.verb = &verbs[i];
+    if (!command.verb) {
+        fprintf(stderr, "syncq: unknown verb %s; try 'syncq --help'\n",
+                argv[0]);
+        return EX_USAGE;
+    }
+    optind = 0; /* GNU: start anew, with the verb's own words */
+    return command.verb->run(&command, argc, argv);
+}
+
+/* What was printed may not have got anywhere. */
+static int finish_output(int exit_code)
+{
+    if (fflush(stdout) != EOF && !ferror(stdout))
+        return exit_code;
+    fprintf(stderr, "syncq: cannot write the output\n");
+    return exit_code ? exit_code : EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+    char details[HELP_SIZE];
+    struct options_text text = {
+        .program = "syncq",
+        .summary = "Look after a syncq mail queue.",
+        .arguments = "VERB [ARGUMENT]...",
+        .details = details,
+    };
+    struct options options;
+    int result;
+
+    /* Only for the width of characters in tables. */
+    (void)setlocale(LC_CTYPE, "");
+    describe_verbs(details, sizeof(details));
+    result = options_parse(argc, argv, &text, &options);
+    if (result == OPTIONS_DONE)
+        return finish_output(0);
+    if (result)
+        return result;
+    if (options.first_argument >= argc) {
+        fprintf(stderr, "syncq: which verb? try 'syncq --help'\n");
+        result = EX_USAGE;
+    } else {
+        result = run(&options.config, argc - options.first_argument,
+                     argv + options.first_argument);
+    }
+    options_clear(&options);
+    return finish_output(result);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "admin/command.h"
+#include "admin/status.h"
+#include "module/entry.h"
+#include "module/error.h"
+#include "module/running.h"
+
+#define FAILED_ADVICE                                                          \
+    "a sync failed: the disk may have lost what was last written to it. New "  \
+    "mail is not taken here; what is queued is still delivered. Repair the "   \
+    "disk and keep the queue directory: this version cannot clear the state"
+
+static void count_parts(struct syncq_queue *queue, struct status *status)
+{
+    struct syncq_entry_view entry;
+    uint32_t slot, count = syncq_entry_count(queue);
+
+    for (slot = 0; slot < count; slot++)
+        if (!syncq_entry_read(queue, slot, &entry) &&
+            entry.state.status < STATUS_COUNT)
+            status->parts[entry.state.status]++;
+}
+
+static int read_queue(struct syncq_queue *queue, struct status *status)
+{
+    int result = syncq_queue_status(queue, &status->queue);
+
+    if (result)
+        return result;
+    status->helper = syncq_running_helper(queue);
+    status->statistics_error =
+        syncq_statistics_read(queue, &status->statistics);
+    /* The gate is in the channel: without one there is nothing to ask. */
+    if (!status->statistics_error)
+        status->gate_open = syncq_gate_get(queue, status->gate);
+    count_parts(queue, status);
+    return 0;
+}
+
+static void add_trouble(struct status *status, int is_so, const char *text)
+{
+    if (is_so && status->trouble_count < STATUS_TROUBLES_MAX)
+        status->troubles[status->trouble_count++] = text;
+}
+
+static void find_troubles(struct status *status)
+{
+    const struct syncq_queue_status *queue = &status->queue;
+
+    add_trouble(status, queue->latched, "a sync failed; no mail is taken");
+    /* One segment is kept for marks, so that what is there can leave. */
+    add_trouble(status, queue->segments_free <= 1,
+                "the queue is full: no segment is left for mail");
+    add_trouble(status, !queue->entries_free,
+                "the queue is full: no entry is left");
+    add_trouble(status, status->parts[SYNCQ_STATUS_LOST] > 0,
+                "mail is lost, see 'syncq check'");
+    if (status->helper == SYNCQ_ERR_LATCHED)
+        add_trouble(status, !queue->latched, syncq_strerror(status->helper));
+    else
+        add_trouble(status, status->helper, syncq_strerror(status->helper));
+    add_trouble(status, status->manager, "the queue manager is not running");
+    add_trouble(status,
+                !status->manager && !status->statistics_error &&
+                    !status->gate_open,
+                "captures are refused");
+}
+
+static int read_options(const struct command *command, int argc, char **argv,
+                        int *as_json)
+{
+    static const struct option known[] = {
+        {"json", no_argument, NULL, 'j'},
+        COMMAND_HELP_OPTION,
+        {NULL, 0, NULL, 0},
+    };
+    int option, exit_code;
+
+    while ((option = command_option(command, argc, argv, known, &exit_code)) !=
+           -1) {
+        if (option == COMMAND_STOP)
+            return exit_code ? exit_code : COMMAND_STOP;
+        *as_json = 1;
+    }
+    return command_no_arguments(command, argc, argv);
+}
+
+static const char *helper_text(int helper)
+{
+    switch (helper) {
+    case 0:
+        return "running";
+    case SYNCQ_ERR_NO_HELPER:
+        return "not running";
+    case SYNCQ_ERR_DETACHED:
+        return "restarting";
+    case SYNCQ_ERR_RECOVERING:
+        return "reading the queue";
+    case SYNCQ_ERR_LATCHED:
+        return "running, but takes no mail";
+    default:
+        return syncq_strerror(helper);
+    }
+}
+
+static void print_captures(const struct status *status)
+{
+    if (status->statistics_error)
+        return;
+    if (status->gate_open)
+        printf("captures:       on\n");
+    else
+        printf("captures:       refused: %s\n", status->gate);
+}
+
+static void print_parts(const struct status *status)
+{
+    const char *separator = "";
+    int i;
+
+    printf("parts:          ");
+    for (i = SYNCQ_STATUS_NEW; i < STATUS_COUNT; i++) {
+        if (!status->parts[i])
+            continue;
+        printf("%s%" PRIu64 " %s", separator, status->parts[i],
+               syncq_status_name((unsigned)i));
+        separator = ", ";
+    }
+    printf("%s\n", *separator ? "" : "none");
+}
+
+static void print_times(const char *name,
+                        const struct syncq_histogram *histogram)
+{
+    printf("%-15s p50 %.3f ms, p99 %.3f ms\n", name,
+           (double)syncq_histogram_quantile(histogram, 0.5) / 1e3,
+           (double)syncq_histogram_quantile(histogram, 0.99) / 1e3);
+}
+
+static void print_statistics(const struct status *status)
+{
+    const struct syncq_statistics *statistics = &status->statistics;
+
+    if (status->statistics_error)
+        return;
+    printf("accepted:       %" PRIu64 " records, %" PRIu64 " bytes\n"
+           "batches:        %" PRIu64 ", %.1f records each\n",
+           statistics->appends, statistics->append_bytes, statistics->batches,
+           status_batch_mean(statistics));
+    if (statistics->failed)
+        printf("refused:        %" PRIu64 " records\n", statistics->failed);
+    if (statistics->batches)
+        print_times("sync time:", &statistics->sync_us);
+    if (statistics->appends)
+        print_times("confirm time:", &statistics->confirm_us);
+}
+
+static void print_text(const struct status *status)
+{
+    const struct syncq_queue_status *queue = &status->queue;
+    int i;
+
+    printf("queue:          %s\n", status->directory);
+    if (queue->latched)
+        printf("FAILED:         at LSN %" PRIu64 ": %s\n", queue->latched_lsn,
+               FAILED_ADVICE);
+    printf("sync helper:    %s\n", helper_text(status->helper));
+    printf("queue manager:  %s\n", !status->manager ? "running"
+                                   : status->manager == ESRCH
+                                       ? "not running"
+                                       : syncq_strerror(status->manager));
+    print_captures(status);
+    printf("free space:     %" PRIu64 " of %" PRIu64 " MiB, %" PRIu32
+           " of %" PRIu32 " segments\n"
+           "free entries:   %" PRIu32 " of %" PRIu32 "\n",
+           queue->free_size >> 20,
+           queue->segment_size * queue->segment_count >> 20,
+           queue->segments_free, queue->segment_count, queue->entries_free,
+           queue->entry_count);
+    print_parts(status);
+    print_statistics(status);
+    for (i = 0; i < status->trouble_count; i++)
+        printf("NOT WELL:       %s\n", status->troubles[i]);
+}
+
+int verb_status(const struct command *command, int argc, char **argv)
+{
+    const char *directory = command->config->queue_directory;
+    struct status *status = NULL;
+    struct syncq_queue *queue = NULL;
+    int as_json = 0, result;
+
+    result = read_options(command, argc, argv, &as_json);
+    if (result)
+        return result == COMMAND_STOP ? 0 : result;
+    result = command_open(command, SYNCQ_OPEN_READ, &queue);
+    if (result)
+        return result;
+    status = calloc(1, sizeof(*status));
+    if (!status) {
+        result = command_failure(command, directory, ENOMEM);
+        goto out;
+    }
+    status->directory = directory;
+    result = read_queue(queue, status);
+    if (!result) {
+        status->manager = syncq_running_manager(directory);
+        find_troubles(status);
+        if (as_json)
+            result = status_print_json(status);
+        else
+            print_text(status);
+    }
+    if (result)
+        result = command_failure(command, directory, result);
+    else if (status->trouble_count)
+        result = EX_UNAVAILABLE;
+out:
+    free(status);
+    syncq_queue_close(queue);
+    return result;
+}
