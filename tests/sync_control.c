@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sync_control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/cmocka_all.h"
+
+int __real_msync(void *address, size_t size, int flags);
+int __real_fsync(int fd);
+int __real_syncq_latch_set(int directory_fd, uint64_t durable_lsn);
+int __wrap_msync(void *address, size_t size, int flags);
+int __wrap_fsync(int fd);
+int __wrap_syncq_latch_set(int directory_fd, uint64_t durable_lsn);
+
+struct hook {
+    void (*call)(void *context);
+    void *context;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct fixture *fixture; /* NULL: no control */
+    struct fixture *medium;  /* the queue as on the medium */
+    int hold, held, pass, fail_next, fail_index;
+    uint64_t count, fail_from;
+    struct hook before, latch;
+} control = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+             .changed = PTHREAD_COND_INITIALIZER};
+
+/* A place in one of the queue's files. */
+struct place {
+    const char *name;
+    uint64_t offset;
+    int is_segment;
+};
+
+static int inside(const uint8_t *map, uint64_t size, const uint8_t *address)
+{
+    return map != NULL && address >= map && address < map + size;
+}
+
+static int find_place(const uint8_t *address, struct place *place)
+{
+    const struct syncq_queue *queue =
+        control.fixture == NULL ? NULL : control.fixture->helper.queue;
+
+    if (queue == NULL)
+        return 0;
+    if (inside(queue->index.map, queue->index.map_size, address)) {
+        *place = (struct place){SYNCQ_INDEX_FILE,
+                                (uint64_t)(address - queue->index.map), 0};
+        return 1;
+    }
+    if (inside(queue->data.head_map, 2 * SYNCQ_PAGE_SIZE, address)) {
+        *place = (struct place){SYNCQ_DATA_FILE,
+                                (uint64_t)(address - queue->data.head_map), 0};
+        return 1;
+    }
+    for (uint32_t i = 0; queue->data.maps && i < queue->data.segment_count;
+         i++) {
+        const uint8_t *map = atomic_load(&queue->data.maps[i]);
+
+        if (!inside(map, queue->data.segment_size, address))
+            continue;
+        *place = (struct place){SYNCQ_DATA_FILE,
+                                syncq_data_segment_offset(&queue->data, i) +
+                                    (uint64_t)(address - map),
+                                1};
+        return 1;
+    }
+    return 0;
+}
+
+static struct hook take(struct hook *hook)
+{
+    struct hook taken = *hook;
+
+    *hook = (struct hook){0};
+    return taken;
+}
+
+/* Called with the mutex held; it is given up while an msync is stopped. */
+static int obey(const struct place *place)
+{
+    int error = 0;
+
+    control.count++;
+    if (control.fail_from != 0 && control.count >= control.fail_from)
+        return EIO;
+    if (control.fail_index && strcmp(place->name, SYNCQ_INDEX_FILE) == 0)
+        return EIO;
+    if (!place->is_segment)
+        return 0;
+    if (control.before.call != NULL) {
+        struct hook hook = take(&control.before);
+
+        pthread_mutex_unlock(&control.mutex);
+        hook.call(hook.context);
+        pthread_mutex_lock(&control.mutex);
+    }
+    while (control.hold && !control.pass) {
+        control.held = 1;
+        pthread_cond_broadcast(&control.changed);
+        pthread_cond_wait(&control.changed, &control.mutex);
+    }
+    control.held = control.pass = 0;
+    error = control.fail_next;
+    control.fail_next = 0;
+    return error;
+}
+
+int __wrap_msync(void *address, size_t size, int flags)
+{
+    struct place place;
+    uint8_t *before = NULL;
+    int error, result;
+
+    pthread_mutex_lock(&control.mutex);
+    if (!find_place(address, &place)) {
+        pthread_mutex_unlock(&control.mutex);
+        return __real_msync(address, size, flags);
+    }
+    error = obey(&place);
+    pthread_mutex_unlock(&control.mutex);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    /* What is stored from now on may reach the medium, or not. */
+    before = malloc(size);
+    if (before != NULL)
+        memcpy(before, address, size);
+    result = __real_msync(address, size, flags);
+    pthread_mutex_lock(&control.mutex);
+    if (result == 0 && before != NULL && control.medium != NULL)
+        fixture_overwrite(control.medium, place.name, place.offset, before,
+                          size);
+    pthread_mutex_unlock(&control.mutex);
+    free(before);
+    return result;
+}
+
+/* Recovery makes a new index under another name and renames it: taken for
+ * done as soon as the file is synced. */
+int __wrap_fsync(int fd)
+{
+    static const char name[] = "/" SYNCQ_INDEX_FILE ".new";
+    char link[64], path[1024] = "";
+    int result = __real_fsync(fd);
+    ssize_t length;
+    int error = 0;
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    length = readlink(link, path, sizeof path - 1);
+    pthread_mutex_lock(&control.mutex);
+    if (control.fixture != NULL)
+        control.count++;
+    if (control.fixture != NULL && control.fail_from != 0 &&
+        control.count >= control.fail_from)
+        error = EIO;
+    if (error == 0 && control.medium != NULL && result == 0 &&
+        length > (ssize_t)strlen(name) &&
+        strcmp(path + length - strlen(name), name) == 0)
+        fixture_copy_path(path, control.medium, SYNCQ_INDEX_FILE);
+    pthread_mutex_unlock(&control.mutex);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return result;
+}
+
+int __wrap_syncq_latch_set(int directory_fd, uint64_t durable_lsn)
+{
+    struct hook hook;
+
+    pthread_mutex_lock(&control.mutex);
+    hook = take(&control.latch);
+    pthread_mutex_unlock(&control.mutex);
+    if (hook.call != NULL)
+        hook.call(hook.context);
+    return __real_syncq_latch_set(directory_fd, durable_lsn);
+}
+
+static void start(struct fixture *fixture, struct fixture *medium)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.fixture = fixture;
+    control.medium = medium;
+    control.count = control.fail_from = 0;
+    control.hold = control.held = control.pass = 0;
+    control.fail_next = control.fail_index = 0;
+    control.before = control.latch = (struct hook){0};
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_control_start(struct fixture *fixture)
+{
+    start(fixture, fixture_image(fixture));
+}
+
+void sync_control_start_light(struct fixture *fixture)
+{
+    start(fixture, NULL);
+}
+
+void sync_control_stop(void)
+{
+    struct fixture *medium;
+
+    pthread_mutex_lock(&control.mutex);
+    medium = control.medium;
+    control.fixture = control.medium = NULL;
+    control.hold = 0;
+    pthread_cond_broadcast(&control.changed);
+    pthread_mutex_unlock(&control.mutex);
+    fixture_free(medium);
+}
+
+void sync_hold(void)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.hold = 1;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_wait_held(void)
+{
+    pthread_mutex_lock(&control.mutex);
+    while (!control.held)
+        pthread_cond_wait(&control.changed, &control.mutex);
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_pass(void)
+{
+    pthread_mutex_lock(&control.mutex);
+    assert_true(control.held);
+    control.pass = 1;
+    control.held = 0;
+    pthread_cond_broadcast(&control.changed);
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_release(void)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.hold = 0;
+    pthread_cond_broadcast(&control.changed);
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_fail_next(int error)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.fail_next = error;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_fail_index(void)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.fail_index = 1;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_fail_from(uint64_t n)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.fail_from = n == 0 ? 0 : control.count + n;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+uint64_t sync_count(void)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&control.mutex);
+    count = control.count;
+    pthread_mutex_unlock(&control.mutex);
+    return count;
+}
+
+void sync_before_next(void (*hook)(void *context), void *context)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.before = (struct hook){hook, context};
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_on_latch(void (*hook)(void *context), void *context)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.latch = (struct hook){hook, context};
+    pthread_mutex_unlock(&control.mutex);
+}
+
+struct fixture *sync_power_cut(void)
+{
+    struct fixture *image;
+
+    pthread_mutex_lock(&control.mutex);
+    /* The latch is written O_DSYNC: it is as durable as it looks. */
+    fixture_copy_file(control.fixture, control.medium, SYNCQ_LATCH_FILE);
+    image = fixture_image(control.medium);
+    pthread_mutex_unlock(&control.mutex);
+    return image;
+}
