@@ -103,7 +103,8 @@ int syncq_channel_create(const char *run_directory,
     *handle = (struct syncq_channel_handle){.fd = -1};
     result = syncq_directory_open(run_directory, &directory_fd);
     if (result != 0)
-        return result == SYNCQ_ERR_NO_QUEUE ? ENOENT : result;
+        return result == SYNCQ_ERR_NO_QUEUE ? SYNCQ_ERR_RUN_DIRECTORY
+                                            : result;
     (void)unlinkat(directory_fd, temporary, 0);
     result = syncq_file_create(directory_fd, temporary, &handle->fd);
     if (result != 0)

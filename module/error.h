@@ -40,6 +40,7 @@ enum syncq_error {
     SYNCQ_ERR_BAD_ENTRY,        /* no valid entry in this slot */
     SYNCQ_ERR_TIMEOUT,          /* not done within the caller's limit */
     SYNCQ_ERR_ABANDONED,        /* the writer gave this request up */
+    SYNCQ_ERR_RUN_DIRECTORY,    /* the run directory is missing */
     SYNCQ_ERR_GROUPS,           /* Berkeley DB failed; rebuild the groups */
 };
 

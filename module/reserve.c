@@ -83,12 +83,13 @@ static void repair(struct syncq_queue *queue)
     finish_move(queue);
     for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX; i++) {
         const struct syncq_request *request = &channel->requests[i];
-        uint64_t end = request->lsn + request->size;
 
+        /* One reservation at most has not moved the head yet. */
         if (state_is_taken(atomic_load(&channel->states[i])) &&
             request->segment == channel->head_segment &&
-            end > channel->head_lsn && request->size <= head_room(queue))
-            channel->head_lsn = end;
+            request->lsn == channel->head_lsn &&
+            request->size <= head_room(queue))
+            channel->head_lsn += request->size;
     }
     syncq_index_rebuild_lists(&queue->index, slot_in_use, channel);
 }

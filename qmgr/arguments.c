@@ -56,9 +56,6 @@ static int arguments_option(struct arguments *arguments, int option)
     case 'l':
         arguments->sole = 1;
         return 0;
-    case 'n':
-        arguments->service_name = optarg;
-        return 0;
     case 't':
         arguments->is_fifo = strcmp(optarg, "fifo") == 0;
         return 0;
@@ -92,7 +89,6 @@ int arguments_parse(int argc, char **argv, struct arguments *arguments,
     int option;
 
     memset(arguments, 0, sizeof(*arguments));
-    arguments->service_name = "qmgr";
     arguments->listen_count = 1;
     opterr = 0;
     while ((option = getopt(argc, argv, "cdDi:lm:n:o:r:s:St:uvVz")) != -1) {

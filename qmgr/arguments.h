@@ -12,8 +12,7 @@
 #define ARGUMENTS_CONFIG_FILE "syncq_config_file" /* -o of ours */
 
 struct arguments {
-    const char *config_file; /* of syncq; NULL: not given */
-    const char *service_name;
+    const char *config_file;             /* of syncq; NULL: not given */
     struct settings_override *overrides; /* of main.cf */
     int sole;              /* -l: no other process of this service */
     int is_fifo;           /* -t fifo */

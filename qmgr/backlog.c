@@ -19,6 +19,7 @@
 #include "qmgr/importer.h"
 #include "qmgr/marks.h"
 #include "qmgr/memory.h"
+#include "qmgr/retire.h"
 
 #define BACKLOG_TICK_S 1 /* between attempts to open, and looks at the state   \
                           */
@@ -152,6 +153,7 @@ static void backlog_attach(struct backlog *backlog)
                                  backlog);
     gate_apply(backlog->qmgr->gate, backlog->queue);
     backlog->identify = identify_new(backlog);
+    backlog->retire = retire_new(backlog);
 }
 
 /* Is it still the same channel, and does it take mail? */
@@ -215,6 +217,7 @@ void backlog_free(struct backlog *backlog)
     if (backlog == NULL)
         return;
     committer_free(backlog->committer);
+    retire_free(backlog->retire);
     identify_free(backlog->identify);
     admission_free(backlog->admission);
     arrivals_free(backlog->arrivals);

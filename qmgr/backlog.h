@@ -22,6 +22,7 @@ struct admission;
 struct arrivals;
 struct committer;
 struct marks;
+struct retire;
 
 struct backlog {
     struct qmgr *qmgr;
@@ -31,6 +32,7 @@ struct backlog {
     struct marks *marks;
     struct arrivals *arrivals;
     struct admission *admission;
+    struct retire *retire;
     struct syncq_groups *groups; /* NULL: doing without */
     unsigned groups_failures;
     struct event *timer;

@@ -163,9 +163,11 @@ static void committer_commit(struct committer *committer,
     size_t i = 0;
 
     for (job = jobs; job != NULL; job = job->next, i++)
-        job->result = committer_append(committer, job, &tickets[i]);
+        job->result = job->work != NULL
+                          ? job->work(committer->queue)
+                          : committer_append(committer, job, &tickets[i]);
     for (job = jobs, i = 0; job != NULL; job = job->next, i++) {
-        if (job->result != 0)
+        if (job->result != 0 || job->work != NULL)
             continue;
         job->result = committer_wait(committer, &tickets[i]);
         committer_keep_slots(job, &tickets[i]);

@@ -27,6 +27,8 @@ struct committer_job {
     /* Marks. */
     struct syncq_mark *marks;
     uint32_t mark_count;
+    /* Or something else to do in the thread, between two batches' appends. */
+    int (*work)(struct syncq_queue *queue);
     /* Results. */
     int result;        /* of append and sync */
     int unlink_result; /* of the file: 0, ENOENT, ... */

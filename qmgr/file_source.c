@@ -33,6 +33,7 @@ static void file_source_fill(struct pass *pass, struct queue_file *file)
     pass->own = file;
     pass->envelope = file->envelope;
     pass->work_count = file->envelope.recipient_count;
+    pass->recipient_count = pass->work_count + file->done_count;
     pass->works = memory_new((pass->work_count + 1) * sizeof(struct work));
     for (i = 0; i < pass->work_count; i++) {
         pass->works[i].recipient = i;

@@ -134,9 +134,9 @@ static void pass_log_active(const struct pass *pass)
         address_quote(pass->envelope.sender, sender, sizeof(sender));
     else
         (void)snprintf(sender, sizeof(sender), "%s", pass->envelope.sender);
-    log_info("%s: from=<%s>, size=%" PRIu64 ", nrcpt=%" PRIu32
-             " (queue active)",
-             pass->message->queue_id, sender, pass->size, pass->work_count);
+    log_info(
+        "%s: from=<%s>, size=%" PRIu64 ", nrcpt=%" PRIu32 " (queue active)",
+        pass->message->queue_id, sender, pass->size, pass->recipient_count);
 }
 
 /* What the last attempt said would be reported twice. */

@@ -52,9 +52,10 @@ struct pass {
     struct syncq_envelope envelope;
     struct work *works;
     uint32_t work_count;
-    const char *queue_name; /* of the agents' file, below Q */
-    uint64_t data_offset;   /* of its first content record */
-    uint64_t size;          /* of the content, as logged */
+    uint32_t recipient_count; /* of the message, done ones too, for the log */
+    const char *queue_name;   /* of the agents' file, below Q */
+    uint64_t data_offset;     /* of its first content record */
+    uint64_t size;            /* of the content, as logged */
     int64_t arrival_s, arrival_us, create_time_s, warn_time_s;
     struct timeval active_since;
     int32_t trace_flags, sendopts, ret_flags, dsn_seen;

@@ -140,6 +140,7 @@ static int queue_source_envelope(struct pass *pass, struct queue_pass *own,
     }
     if (pass->envelope.part_count != pass->message->part_count)
         return SYNCQ_ERR_BAD_ENTRY;
+    pass->recipient_count = pass->envelope.recipient_count;
     return 0;
 }
 

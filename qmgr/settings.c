@@ -42,8 +42,6 @@ static void settings_read_times(struct settings *settings)
     settings->ipc_timeout_s = parameters_time_s(p, "qmgr_ipc_timeout", 's', 60);
     settings->daemon_timeout_s =
         parameters_time_s(p, "daemon_timeout", 's', 18000);
-    settings->clog_warn_s =
-        parameters_time_s(p, "qmgr_clog_warn_time", 's', 300);
 }
 
 static void settings_read_texts(struct settings *settings)
@@ -89,7 +87,6 @@ static void settings_read_numbers(struct settings *settings)
         parameters_bool(p, "confirm_delay_cleared", 0);
     settings->disable_verp_bounces =
         parameters_bool(p, "disable_verp_bounces", 0);
-    settings->helpful_warnings = parameters_bool(p, "helpful_warnings", 1);
     settings->external_addresses =
         strcasecmp(parameters_text(p, "info_log_address_format", "external"),
                    "internal") != 0;

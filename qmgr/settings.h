@@ -26,11 +26,9 @@ struct settings {
     int64_t queue_run_delay_s, minimal_backoff_s, maximal_backoff_s;
     int64_t maximal_lifetime_s, bounce_lifetime_s, delay_warning_s;
     int64_t transport_retry_s, ipc_timeout_s, daemon_timeout_s;
-    int64_t clog_warn_s;
     unsigned active_limit, process_limit, probe_limit;
     int smtputf8, confirm_delay_cleared, disable_verp_bounces;
     int external_addresses; /* in log lines */
-    int helpful_warnings;
     const char *defer_transports, *default_filter_nexthop, *myhostname;
     const char *double_bounce_sender, *recipient_delimiter;
     const char *bounce_service, *defer_service, *trace_service;

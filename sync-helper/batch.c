@@ -7,6 +7,7 @@
  * starts when every reservation below the seal is copied or void; a straggler
  * is waited for 20 ms at most and then rides in a later batch.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,16 +275,14 @@ static void sleep_until_rung(struct helper *helper, uint32_t bell)
     atomic_store(&helper->channel->sleeping, 0);
 }
 
-void batch_run(struct helper *helper)
+int batch_run(struct helper *helper)
 {
     struct batch *batch = calloc(1, sizeof *batch);
     struct syncq_channel *channel = helper->channel;
     int stopping = 0;
 
-    if (batch == NULL) {
-        log_error("out of memory");
-        return;
-    }
+    if (batch == NULL)
+        return ENOMEM;
     for (;;) {
         uint32_t bell = atomic_load(&channel->bell);
         int waits = anything_waits(helper);
@@ -305,4 +304,5 @@ void batch_run(struct helper *helper)
         }
     }
     free(batch);
+    return 0;
 }

@@ -206,6 +206,7 @@ static int exit_code(int error)
 {
     switch (error) {
     case SYNCQ_ERR_NO_QUEUE:
+    case SYNCQ_ERR_RUN_DIRECTORY:
         return EX_NOINPUT;
     case SYNCQ_ERR_OWNER:
     case SYNCQ_ERR_MODE:
@@ -373,8 +374,8 @@ void helper_fail(struct helper *helper, const char *what, int error)
         SYNCQ_CHANNEL_FAILED) {
         result = syncq_latch_set(helper->queue->directory_fd,
                                  atomic_load(&channel->durable_lsn));
-        log_error("%s failed: %s; the queue takes no more mail until syncq "
-                  "check --repair",
+        log_error("%s failed: %s; the queue takes no more mail: see "
+                  "syncq status",
                   what, syncq_strerror(error));
         if (result != 0)
             log_error("the latch cannot be written: %s; do not restart this "

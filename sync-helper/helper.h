@@ -61,8 +61,8 @@ int helper_reclaim_segments(struct helper *helper);
  * SYNCQ_ERR_NO_HELPER: there is none that can be served. */
 int takeover_serve(struct helper *helper);
 
-/* batch.c: serve requests until helper->stop. */
-void batch_run(struct helper *helper);
+/* batch.c: serve requests until helper->stop.  0 or ENOMEM. */
+int batch_run(struct helper *helper);
 
 /* keeper.c */
 void *keeper_run(void *context);

@@ -3,6 +3,7 @@
  * syncq-sync - makes appended mail durable, many at a time
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -43,12 +44,13 @@ int main(int argc, char **argv)
     };
     static sigset_t signals;
     struct options options;
-    char error[256];
+    char error[256], tag[64];
     int code = options_parse(argc, argv, &text, &options);
 
     if (code != 0)
         return code == OPTIONS_DONE ? 0 : code;
-    log_open("syncq/sync", options.config.syslog_facility, options.to_stderr);
+    (void)snprintf(tag, sizeof tag, "%s/sync", options.config.syslog_name);
+    log_open(tag, options.config.syslog_facility, options.to_stderr);
     code = privilege_drop(options.config.mail_owner, error, sizeof error);
     if (code != 0)
         log_fatal(code, "%s", error);
@@ -59,7 +61,10 @@ int main(int argc, char **argv)
     code = helper_open(&helper, &options.config);
     if (code == 0) {
         start_signal_thread(&signals);
-        batch_run(&helper);
+        if (batch_run(&helper) != 0) {
+            log_error("out of memory");
+            code = EX_OSERR;
+        }
         helper_close(&helper);
     }
     options_clear(&options);

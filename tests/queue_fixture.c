@@ -274,3 +274,16 @@ void fixture_until(struct fixture *fixture,
         (void)syncq_futex_wait(&never, 0, 1000);
     }
 }
+
+static int is_durable(struct fixture *fixture, void *context)
+{
+    struct syncq_channel *channel = fixture->helper.channel;
+
+    (void)context;
+    return atomic_load(&channel->durable_lsn) == channel->head_lsn;
+}
+
+void fixture_until_durable(struct fixture *fixture)
+{
+    fixture_until(fixture, is_durable, NULL);
+}

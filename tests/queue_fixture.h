@@ -93,6 +93,9 @@ void fixture_until(struct fixture *fixture,
                    int (*done)(struct fixture *fixture, void *context),
                    void *context);
 
+/* Wait until all that was sent is durable, and the channel says so. */
+void fixture_until_durable(struct fixture *fixture);
+
 /* ---- mails ---- */
 
 enum { MAIL_PARTS_MAX = 16 };

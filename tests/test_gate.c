@@ -147,6 +147,7 @@ static void test_statistics__appends__counted(void **state)
 
     for (unsigned i = 0; i < 5; i++)
         mail_store_simple(fixture->writer, &mail, i, 1000);
+    fixture_until_durable(fixture);
     syncq_statistics_capture(fixture->writer, 3);
     syncq_statistics_capture(fixture->writer, 8); /* no such outcome */
     assert_result(syncq_statistics_read(fixture->writer, &statistics), 0);

@@ -41,8 +41,7 @@ static void check_queue(struct fixture *fixture, uint32_t used_count)
     lists_check(fixture->writer);
     mail_store_simple(fixture->writer, &mail, 99, 777);
     mail_check(fixture->writer, &mail);
-    assert_int_equal(atomic_load(&fixture->helper.channel->durable_lsn),
-                     fixture->helper.channel->head_lsn);
+    fixture_until_durable(fixture);
     (void)log_check(fixture->writer, fixture->helper.channel->durable_lsn);
 }
 

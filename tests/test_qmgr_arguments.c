@@ -38,7 +38,6 @@ static void test_parse__what_master_gives__is_understood(void **state)
     assert_true(arguments.sole);
     assert_false(arguments.is_fifo);
     assert_int_equal(arguments.listen_count, 1);
-    assert_string_equal(arguments.service_name, "qmgr");
     assert_string_equal(arguments.config_file, "/x/syncq.conf");
     assert_string_equal(arguments.overrides->name, "a");
     assert_string_equal(arguments.overrides->value, "b c");

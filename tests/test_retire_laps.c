@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_retire_laps.c - a queue that is filled and emptied again and again
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "module/error.h"
+#include "module/retire.h"
+#include "tests/cmocka_all.h"
+#include "tests/queue_fixture.h"
+
+enum { SIZE = 1 << 20, PER_SEGMENT = 7 };
+
+static uint32_t segment_state(const struct fixture *fixture, uint32_t segment)
+{
+    return atomic_load(&fixture->helper.channel->segments[segment].state);
+}
+
+static int is_free(struct fixture *fixture, void *context)
+{
+    const uint32_t *segment = context;
+
+    return segment_state(fixture, *segment) == SYNCQ_SEGMENT_FREE ||
+           fixture->helper.channel->next_segment == *segment;
+}
+
+/* What the queue manager does; the segment that was retired. */
+static uint32_t retire_one(struct fixture *fixture, uint32_t *carried)
+{
+    struct syncq_mark *marks = NULL;
+    struct syncq_ticket ticket;
+    uint32_t segment = 99;
+
+    assert_result(
+        syncq_retire_find(fixture->writer, &segment, &marks, carried), 0);
+    if (*carried > 0) {
+        assert_result(
+            syncq_marks_append(fixture->writer, marks, *carried, &ticket), 0);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS), 0);
+        syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
+    }
+    free(marks);
+    syncq_retire_ask(fixture->writer, segment);
+    fixture_until(fixture, is_free, &segment);
+    return segment;
+}
+
+static int find_result(struct fixture *fixture)
+{
+    struct syncq_mark *marks = NULL;
+    uint32_t segment, count;
+    int result =
+        syncq_retire_find(fixture->writer, &segment, &marks, &count);
+
+    if (result == 0)
+        free(marks);
+    return result;
+}
+
+/* A full queue takes mail again as soon as a segment is free. */
+static void test_retire__full_queue__goes_on_for_many_laps(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mail mails[PER_SEGMENT * FIXTURE_SEGMENT_COUNT];
+    uint32_t carried;
+    uint64_t lsn = 0;
+
+    for (unsigned lap = 0; lap < 3 * FIXTURE_SEGMENT_COUNT; lap++) {
+        struct syncq_ticket ticket;
+        unsigned count = 0;
+
+        for (;;) {
+            int result;
+
+            mail_init(&mails[count], lap * 100 + count, 1, 1, SIZE);
+            result = mail_append(fixture->writer, &mails[count], &ticket);
+            if (result != 0) {
+                assert_result(result, SYNCQ_ERR_SEGMENTS_FULL);
+                break;
+            }
+            assert_true(ticket.lsn > lsn);
+            lsn = ticket.lsn;
+            assert_result(syncq_ticket_wait(fixture->writer, &ticket,
+                                            FIXTURE_WAIT_MS),
+                          0);
+            syncq_ticket_finish(fixture->writer, &ticket,
+                                SYNCQ_STATUS_SYNCED);
+            count++;
+        }
+        assert_in_range(count, PER_SEGMENT - 1, 3 * PER_SEGMENT);
+        for (unsigned i = 0; i < count; i++)
+            mail_check(fixture->writer, &mails[i]);
+        mail_mark(fixture->writer, mails, count, SYNCQ_STATUS_DONE, NULL);
+        while (find_result(fixture) == 0)
+            (void)retire_one(fixture, &carried);
+    }
+    (void)log_check(fixture->writer, fixture->helper.channel->durable_lsn);
+    lists_check(fixture->writer);
+}
+
+#define RUNNING(test)                                                          \
+    cmocka_unit_test_setup_teardown(test, fixture_setup_running,               \
+                                    fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RUNNING(test_retire__full_queue__goes_on_for_many_laps),
+    };
+
+    return cmocka_run_group_tests(tests, fixture_group_setup,
+                                  fixture_group_teardown);
+}
