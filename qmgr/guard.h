@@ -11,9 +11,13 @@
 #define SYNCQ_QMGR_GUARD_H
 
 /*
- * Start it; call once, as the mail owner, before there are other threads.
- * Without it everything works, only later.
+ * Start it; call as the mail owner.  argv is overwritten in the guard, so that
+ * nobody takes it for the queue manager.  Without it everything works, only
+ * later.
  */
-void guard_start(void);
+void guard_start(int argc, char **argv);
+
+/* A child has ended (SIGCHLD): if it was the guard, start another one. */
+void guard_on_child(void);
 
 #endif

@@ -154,6 +154,14 @@ static void main_on_hup(int fd, short events, void *context)
     drain_start(context);
 }
 
+static void main_on_child(int fd, short events, void *context)
+{
+    (void)fd;
+    (void)events;
+    (void)context;
+    guard_on_child();
+}
+
 static void main_keep_from_children(const struct arguments *arguments)
 {
     int fd;
@@ -166,11 +174,14 @@ static void main_keep_from_children(const struct arguments *arguments)
 static void main_catch_signals(struct qmgr *qmgr)
 {
     struct event *term = evsignal_new(qmgr->base, SIGTERM, main_on_term, qmgr);
+    struct event *child =
+        evsignal_new(qmgr->base, SIGCHLD, main_on_child, NULL);
     struct event *hup = evsignal_new(qmgr->base, SIGHUP, main_on_hup, qmgr);
 
     (void)signal(SIGPIPE, SIG_IGN);
-    if (term == NULL || hup == NULL || event_add(term, NULL) != 0 ||
-        event_add(hup, NULL) != 0)
+    if (term == NULL || hup == NULL || child == NULL ||
+        event_add(term, NULL) != 0 || event_add(hup, NULL) != 0 ||
+        event_add(child, NULL) != 0)
         log_fatal(EX_OSERR, "cannot catch signals");
 }
 
@@ -198,8 +209,6 @@ static void main_prepare(struct qmgr *qmgr, const struct arguments *arguments)
     main_make_directories(&qmgr->settings);
     if (geteuid() == 0)
         main_become_owner(&qmgr->settings);
-    guard_start();
-    main_lock();
 }
 
 static void main_start(struct qmgr *qmgr, const struct arguments *arguments)
@@ -242,6 +251,8 @@ int main(int argc, char **argv)
     main_raise_limits();
     srandom((unsigned)(time(NULL) ^ getpid()));
     main_prepare(&qmgr, &arguments);
+    guard_start(argc, argv);
+    main_lock();
     main_start(&qmgr, &arguments);
     (void)event_base_dispatch(qmgr.base);
     log_fatal(EX_SOFTWARE, "the event loop has ended");

@@ -173,8 +173,9 @@ instance_add_syncq() {
     build=$(realpath "$2")
     mkdir -p "$dir"/syncq/{queue,run} "$dir/queue/syncqmilter"
     chmod 700 "$dir"/syncq/{queue,run}
+    mkdir -p "$dir/log/sanitizer"
     chown "$instance_mail_owner" "$dir"/syncq/{queue,run} \
-        "$dir/queue/syncqmilter"
+        "$dir/queue/syncqmilter" "$dir/log/sanitizer"
     echo "$build" >"$dir/syncq/build"
     cat >"$dir/syncq/syncq.conf" <<END
 queue_directory = $dir/syncq/queue
@@ -194,8 +195,29 @@ END
     instance_swap_service "$dir" qmgr "$build/qmgr/syncq-qmgr"
     instance_swap_service "$dir" showq "$build/qmgr/syncq-showq"
     instance_set "$dir" \
-        "smtpd_milters = $milters" "non_smtpd_milters = $milters"
+        "smtpd_milters = $milters" "non_smtpd_milters = $milters" \
+        "import_environment = $(postconf -dh import_environment) \
+$(instance_sanitizer_options "$dir")"
     instance_syncq "$dir" create --size "$size"
+}
+
+# Where programs built with sanitizers report: master(8) throws their standard
+# error away.  Leaks are left to the unit tests, as the milter forbids tracing.
+instance_sanitizer_options() {
+    local reports=$1/log/sanitizer
+    echo "ASAN_OPTIONS=detect_leaks=0:log_path=$reports/asan" \
+        "UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan"
+}
+
+# False, and the first one, if there are such reports.
+instance_check_reports() {
+    local report
+    for report in "$1"/log/sanitizer/*; do
+        if [ -s "$report" ]; then
+            instance_fail "$report: $(head -n 30 "$report")"
+            return 1
+        fi
+    done
 }
 
 instance_syncq() {
@@ -206,14 +228,15 @@ instance_syncq() {
 
 # Start syncq-sync or syncq-milter; it may not serve yet.
 instance_daemon_start() {
-    local dir=$1 name=$2 build program
+    local dir=$1 name=$2 build program options
     build=$(cat "$dir/syncq/build")
     case $name in
         sync) program=$build/sync-helper/syncq-sync ;;
         milter) program=$build/milter/syncq-milter ;;
     esac
+    read -ra options <<<"$(instance_sanitizer_options "$dir")"
     # In a session of its own, so that Ctrl-C leaves the stopping to us.
-    setsid "$program" -e -c "$dir/syncq/syncq.conf" \
+    setsid env "${options[@]}" "$program" -e -c "$dir/syncq/syncq.conf" \
         >>"$dir/log/$name.log" 2>&1 &
     disown # or the shell would tell of each one that is killed
     echo $! >"$dir/pid/$name"
@@ -292,6 +315,7 @@ instance_stop() {
     for name in "$dir"/pid/*; do
         instance_kill "$dir" "${name##*/}"
     done
+    instance_check_reports "$dir"
 }
 
 instance_sink_start() {

@@ -88,7 +88,7 @@ smtp() {
 }
 
 manager_pid() {
-    pgrep -o -f "syncq-qmgr.*$dir/syncq/syncq.conf"
+    pgrep -f "syncq-qmgr.*$dir/syncq/syncq.conf"
 }
 
 count() {
