@@ -150,6 +150,9 @@ static enum decision mail_append(struct attempt *attempt)
         return unavailable(attempt, result);
     result = confirm_wait(attempt, &ticket);
     if (result) {
+        /* It may become durable yet: the manager puts the cancelled parts
+         * into the log, so that a lost index does not bring them back. */
+        syncq_arrival_send(attempt->queue, &ticket);
         syncq_ticket_finish(attempt->queue, &ticket, SYNCQ_STATUS_CANCELLED);
         return not_confirmed(attempt, result);
     }

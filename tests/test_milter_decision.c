@@ -302,7 +302,7 @@ static void test_decision__no_confirm_in_time__is_not_discarded(void **state)
 
     timeout_config(fixture);
     assert_int_equal(decide(fixture), DECISION_ACCEPT);
-    assert_string_equal(fake.calls, "append wait abandon cancelled ");
+    assert_string_equal(fake.calls, "append wait abandon arrival cancelled ");
     assert_log(ID ": let through, outcome=not confirmed");
     fixture->config.when_unavailable = CONFIG_UNAVAILABLE_TEMPFAIL;
     assert_int_equal(decide(fixture), DECISION_TEMPFAIL);
@@ -328,7 +328,7 @@ static void test_decision__mta_gone_while_waiting__is_given_up(void **state)
     fake.wait_results[0] = SYNCQ_ERR_TIMEOUT;
     world.progress_result = 0;
     assert_int_equal(decide(fixture), DECISION_ACCEPT);
-    assert_string_equal(fake.calls, "append wait abandon cancelled ");
+    assert_string_equal(fake.calls, "append wait abandon arrival cancelled ");
 }
 
 static void test_decision__failed_wait__is_never_discarded(void **state)
@@ -343,7 +343,7 @@ static void test_decision__failed_wait__is_never_discarded(void **state)
         fake.wait_count = 0;
         fake.wait_results[0] = errors[i];
         assert_int_equal(decide(fixture), DECISION_ACCEPT);
-        assert_string_equal(fake.calls, "append wait cancelled ");
+        assert_string_equal(fake.calls, "append wait arrival cancelled ");
         assert_log(syncq_strerror(errors[i]));
     }
     assert_int_equal(fake.captures[OUTCOME_UNCONFIRMED], 4);

@@ -165,11 +165,12 @@ test_index_of_yesterday__the_other_half_is_delivered_once() {
     deliver_rest sink2
 }
 
-# Break the last marks record in the data file.
+# Break a marks record in the data file; not the last one, which nothing behind
+# it proves to have been durable.
 damage_marks() {
     local file=$dir/syncq/queue/queue.data at
-    at=$(grep -obUaP '\xfc\x58\x84\x85\x01\x04' "$file" | tail -n 1 |
-        cut -d: -f1)
+    at=$(grep -obUaP '\xfc\x58\x84\x85\x01\x04' "$file" | tail -n 2 |
+        head -n 1 | cut -d: -f1)
     [ -n "$at" ] || fail "there is no marks record"
     printf 'XXXX' | dd of="$file" bs=1 seek=$((at + 130)) conv=notrunc \
         status=none
