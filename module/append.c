@@ -77,8 +77,7 @@ static int copy_record(struct syncq_queue *queue, struct draft *draft,
         memcpy(at, draft->content[i].iov_base, draft->content[i].iov_len);
         at += draft->content[i].iov_len;
     }
-    memset(at, 0,
-           (size_t)(map + reservation->offset + reservation->size - at));
+    memset(at, 0, (size_t)(map + reservation->offset + reservation->size - at));
     memcpy(map + reservation->offset, header, sizeof *header);
     return 0;
 }
@@ -165,9 +164,9 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
     if (envelope != NULL)
         write_entries(queue, header->type, envelope, &reservation,
                       header->date_us, slots);
-    atomic_store(&queue->handle.channel->requests[reservation.request]
-                      .entries_written,
-                 1);
+    atomic_store(
+        &queue->handle.channel->requests[reservation.request].entries_written,
+        1);
     *ticket = (struct syncq_ticket){.sequence = reservation.sequence,
                                     .lsn = reservation.lsn,
                                     .slots = slots,
@@ -206,8 +205,8 @@ int syncq_append(struct syncq_queue *queue, uint8_t type,
     draft.header.envelope_size = encoded_size;
     draft.header.recipient_count = envelope->recipient_count;
     draft.header.part_count = envelope->part_count;
-    result = append_draft(queue, &draft, SYNCQ_RESERVE_MESSAGE, envelope,
-                          ticket);
+    result =
+        append_draft(queue, &draft, SYNCQ_RESERVE_MESSAGE, envelope, ticket);
     free(encoded);
     return result;
 }

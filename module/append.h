@@ -71,8 +71,8 @@ int syncq_ticket_abandon(struct syncq_queue *queue,
  * ignored for marks) and give the request slot back.  SYNCED is allowed only
  * after a confirm.  For captures: before the MTA gets its answer.
  */
-void syncq_ticket_finish(struct syncq_queue *queue,
-                         struct syncq_ticket *ticket, unsigned status);
+void syncq_ticket_finish(struct syncq_queue *queue, struct syncq_ticket *ticket,
+                         unsigned status);
 
 /* Give a reservation back before its request was sent (inside the module):
  * the parts become cancelled, the helper makes the place void. */

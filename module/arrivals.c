@@ -69,8 +69,8 @@ void syncq_arrival_send(struct syncq_queue *queue,
         uint32_t count = 0;
 
         for (; count < PER_WRITE && done < ticket->slot_count; count++, done++)
-            arrivals[count] = (struct syncq_arrival){
-                ticket->sequence, ticket->slots[done], done};
+            arrivals[count] = (struct syncq_arrival){ticket->sequence,
+                                                     ticket->slots[done], done};
         /* A full FIFO is no error: the counter shows what was missed. */
         if (write(fd, arrivals, count * sizeof arrivals[0]) < 0)
             break;

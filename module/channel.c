@@ -12,7 +12,7 @@
 #include "module/error.h"
 #include "module/file.h"
 
-#define OWNER_REGISTRATION(owner) ((owner) & 0xff)
+#define OWNER_REGISTRATION(owner) ((owner)&0xff)
 #define OWNER_INCARNATION(owner)  ((owner) >> 8)
 
 static_assert(SYNCQ_PROCESSES_MAX <= 255, "a registration fits in 8 bits");
@@ -82,9 +82,9 @@ static int format_channel(struct syncq_channel *channel,
 
 static int map_channel(int fd, int writable, struct syncq_channel **channel)
 {
-    void *map = mmap(NULL, sizeof **channel,
-                     PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd,
-                     0);
+    void *map =
+        mmap(NULL, sizeof **channel, PROT_READ | (writable ? PROT_WRITE : 0),
+             MAP_SHARED, fd, 0);
 
     if (map == MAP_FAILED)
         return errno;
@@ -103,8 +103,7 @@ int syncq_channel_create(const char *run_directory,
     *handle = (struct syncq_channel_handle){.fd = -1};
     result = syncq_directory_open(run_directory, &directory_fd);
     if (result != 0)
-        return result == SYNCQ_ERR_NO_QUEUE ? SYNCQ_ERR_RUN_DIRECTORY
-                                            : result;
+        return result == SYNCQ_ERR_NO_QUEUE ? SYNCQ_ERR_RUN_DIRECTORY : result;
     (void)unlinkat(directory_fd, temporary, 0);
     result = syncq_file_create(directory_fd, temporary, &handle->fd);
     if (result != 0)

@@ -52,10 +52,10 @@ enum syncq_channel_state {
 enum syncq_request_state {
     SYNCQ_REQUEST_FREE = 0,
     SYNCQ_REQUEST_RESERVED,
-    SYNCQ_REQUEST_SENT,    /* requestfifo */
-    SYNCQ_REQUEST_RECEIPT, /* receiptfifo */
-    SYNCQ_REQUEST_CONFIRM, /* confirmfifo, durable */
-    SYNCQ_REQUEST_FAILED,  /* confirmfifo, not durable */
+    SYNCQ_REQUEST_SENT,     /* requestfifo */
+    SYNCQ_REQUEST_RECEIPT,  /* receiptfifo */
+    SYNCQ_REQUEST_CONFIRM,  /* confirmfifo, durable */
+    SYNCQ_REQUEST_FAILED,   /* confirmfifo, not durable */
     SYNCQ_REQUEST_CONFCONF, /* confconffifo */
     SYNCQ_REQUEST_ABANDONED,
     SYNCQ_REQUEST_LEFT,
@@ -84,9 +84,9 @@ struct syncq_channel {
     uint8_t boot_id[16], uuid[SYNCQ_UUID_SIZE];
     uint64_t epoch;
     uint32_t segment_count, hold_lock_for_receipt;
-    _Atomic uint32_t state;    /* enum syncq_channel_state; futex */
-    _Atomic uint32_t bell;     /* futex: something for the helper to do */
-    _Atomic uint32_t sleeping; /* the helper waits on the bell */
+    _Atomic uint32_t state;        /* enum syncq_channel_state; futex */
+    _Atomic uint32_t bell;         /* futex: something for the helper to do */
+    _Atomic uint32_t sleeping;     /* the helper waits on the bell */
     _Atomic uint32_t segment_bell; /* futex: a segment was prepared, or not */
     _Atomic uint32_t segments_exhausted; /* none is left to prepare */
     _Atomic uint32_t incarnations[SYNCQ_PROCESSES_MAX];

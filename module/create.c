@@ -69,8 +69,7 @@ static int fill(int fd, uint64_t size,
     for (uint64_t done = 0; done < size && result == 0; done += CHUNK_SIZE) {
         result = syncq_file_write(fd, zeros, CHUNK_SIZE, (off_t)done);
         /* Now and then: the bar then shows the disk, not the page cache. */
-        if (result == 0 && done % (64 * CHUNK_SIZE) == 0 &&
-            fdatasync(fd) != 0)
+        if (result == 0 && done % (64 * CHUNK_SIZE) == 0 && fdatasync(fd) != 0)
             result = errno;
         if (options->progress != NULL)
             options->progress(done, size, options->context);
@@ -86,9 +85,8 @@ static int write_segment_pages(int fd, const struct syncq_key *key,
     int result = 0;
 
     for (uint32_t i = 0; i < superblock->segment_count && result == 0; i++) {
-        struct syncq_segment_page page = {.number = i,
-                                          .change = 1,
-                                          .state = SYNCQ_SEGMENT_FREE};
+        struct syncq_segment_page page = {
+            .number = i, .change = 1, .state = SYNCQ_SEGMENT_FREE};
         off_t start = (off_t)(SYNCQ_DATA_OFFSET + size * i);
 
         syncq_segment_page_seal(&page, key);

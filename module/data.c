@@ -80,8 +80,8 @@ int syncq_data_open(int directory_fd, int writable, struct syncq_key *key,
     data->fd = -1;
     data->writable = writable;
     (void)pthread_mutex_init(&data->sync_lock, NULL);
-    result = syncq_file_open(directory_fd, SYNCQ_DATA_FILE, writable,
-                             &data->fd, &status);
+    result = syncq_file_open(directory_fd, SYNCQ_DATA_FILE, writable, &data->fd,
+                             &status);
     if (result != 0)
         return result;
     data->device = status.st_dev;
@@ -165,8 +165,8 @@ int syncq_data_unchanged(const struct syncq_data *data)
 {
     struct statx status;
 
-    if (statx(data->fd, "", AT_EMPTY_PATH,
-              STATX_INO | STATX_NLINK | STATX_SIZE, &status) != 0)
+    if (statx(data->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_NLINK | STATX_SIZE,
+              &status) != 0)
         return errno;
     if (status.stx_nlink == 0)
         return ENOENT; /* what is synced now would go with the last close */
@@ -211,8 +211,7 @@ int syncq_data_write_segment_page(struct syncq_data *data,
     syncq_segment_page_seal(page, key);
     for (size_t i = 0; i < 2 && result == 0; i++) {
         memcpy(map + places[i], page, sizeof *page);
-        result =
-            syncq_data_sync(data, page->number, places[i], sizeof *page);
+        result = syncq_data_sync(data, page->number, places[i], sizeof *page);
     }
     return result;
 }

@@ -25,10 +25,10 @@ struct syncq_data {
     uint64_t file_size, segment_size;
     uint32_t segment_count;
     struct syncq_superblock superblock; /* as read; the helper keeps it true */
-    uint8_t *head_map; /* the superblock pages; writable files only */
-    _Atomic(uint8_t *) *maps; /* one per segment, NULL until needed */
+    uint8_t *head_map;         /* the superblock pages; writable files only */
+    _Atomic(uint8_t *) *maps;  /* one per segment, NULL until needed */
     pthread_mutex_t sync_lock; /* one msync at a time: see data_map.c */
-    int sync_error; /* of the first sync that failed; final */
+    int sync_error;            /* of the first sync that failed; final */
 };
 
 /*

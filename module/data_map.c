@@ -68,8 +68,8 @@ int syncq_data_sync(struct syncq_data *data, uint32_t segment, uint64_t offset,
                     uint64_t size)
 {
     uint64_t start = offset & ~(SYNCQ_PAGE_SIZE - 1);
-    uint64_t end = (offset + size + SYNCQ_PAGE_SIZE - 1) &
-                   ~(SYNCQ_PAGE_SIZE - 1);
+    uint64_t end =
+        (offset + size + SYNCQ_PAGE_SIZE - 1) & ~(SYNCQ_PAGE_SIZE - 1);
     uint8_t *map;
     int result;
 

@@ -23,13 +23,12 @@ static uint32_t identity_checksum(const struct syncq_index *index,
 }
 
 /* A state is valid for one part of one message in one slot only. */
-static uint32_t version_checksum(const struct syncq_index *index,
-                                 uint32_t slot,
+static uint32_t version_checksum(const struct syncq_index *index, uint32_t slot,
                                  const struct syncq_entry *entry,
                                  const struct syncq_entry_version *version)
 {
-    uint64_t seed = (index->seed ^ entry->sequence) + slot +
-                    ((uint64_t)entry->part << 48);
+    uint64_t seed =
+        (index->seed ^ entry->sequence) + slot + ((uint64_t)entry->part << 48);
 
     return (uint32_t)XXH3_64bits_withSeed(version, VERSION_SIZE, seed);
 }
@@ -196,8 +195,7 @@ int syncq_entry_read(struct syncq_queue *queue, uint32_t slot,
     return syncq_index_read(&queue->index, slot, entry);
 }
 
-int syncq_entry_update(struct syncq_queue *queue,
-                       struct syncq_entry_view *view,
+int syncq_entry_update(struct syncq_queue *queue, struct syncq_entry_view *view,
                        const struct syncq_state *state)
 {
     struct syncq_entry_view now = {0};

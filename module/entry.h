@@ -38,8 +38,7 @@ int syncq_entry_read(struct syncq_queue *queue, uint32_t slot,
  * entry.  SYNCQ_ERR_BAD_ENTRY: the slot holds another part by now.
  * view->state is updated too.  Not durable until the next marks record is.
  */
-int syncq_entry_update(struct syncq_queue *queue,
-                       struct syncq_entry_view *view,
+int syncq_entry_update(struct syncq_queue *queue, struct syncq_entry_view *view,
                        const struct syncq_state *state);
 
 /* The hash that entries hold of a domain (lower case); 0 for "". */

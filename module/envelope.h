@@ -75,9 +75,9 @@ const struct syncq_attribute *
 syncq_envelope_attribute(const struct syncq_envelope *envelope,
                          const char *name);
 /* The same as text; fallback when there is none. */
-const char *
-syncq_envelope_attribute_text(const struct syncq_envelope *envelope,
-                              const char *name, const char *fallback);
+const char *syncq_envelope_attribute_text(const struct syncq_envelope *envelope,
+                                          const char *name,
+                                          const char *fallback);
 
 /*
  * Sort the recipients by domain, keeping their order within one, and cut them

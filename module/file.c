@@ -46,8 +46,8 @@ static int check_file(int directory_fd, const struct stat *status)
 int syncq_file_open(int directory_fd, const char *name, int writable, int *fd,
                     struct stat *status)
 {
-    int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW |
-                O_NONBLOCK;
+    int flags =
+        (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     int opened = openat(directory_fd, name, flags);
     int result = 0;
 
@@ -70,9 +70,9 @@ int syncq_file_open(int directory_fd, const char *name, int writable, int *fd,
 
 int syncq_file_create(int directory_fd, const char *name, int *fd)
 {
-    int opened = openat(directory_fd, name,
-                        O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                        0600);
+    int opened =
+        openat(directory_fd, name,
+               O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (opened < 0)
         return errno;

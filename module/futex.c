@@ -9,8 +9,7 @@
 
 #include "module/channel.h"
 
-int syncq_futex_wait(_Atomic uint32_t *word, uint32_t value,
-                     int64_t timeout_us)
+int syncq_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_us)
 {
     struct timespec timeout = {.tv_sec = timeout_us / 1000000,
                                .tv_nsec = timeout_us % 1000000 * 1000};

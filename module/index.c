@@ -23,8 +23,7 @@ static uint64_t header_checksum(const struct syncq_index_header *header)
 
 static uint64_t checkpoint_checksum(const struct syncq_checkpoint *checkpoint)
 {
-    return XXH3_64bits(checkpoint,
-                       offsetof(struct syncq_checkpoint, checksum));
+    return XXH3_64bits(checkpoint, offsetof(struct syncq_checkpoint, checksum));
 }
 
 /* Fill the file with free entries, 1 MiB at a time. */
@@ -36,17 +35,16 @@ static int write_entries(int fd, uint64_t seed, uint32_t entry_count)
     int result = chunk == NULL ? ENOMEM : 0;
 
     for (uint32_t done = 0; done < entry_count && result == 0;) {
-        uint32_t count = entry_count - done < CHUNK ? entry_count - done
-                                                    : CHUNK;
+        uint32_t count =
+            entry_count - done < CHUNK ? entry_count - done : CHUNK;
 
         /* Slot numbers are part of the checksums: shift the view. */
         index.entries = chunk - done;
         for (uint32_t i = 0; i < count; i++)
             syncq_index_write_free(&index, done + i);
-        result = syncq_file_write(
-            fd, chunk, count * sizeof *chunk,
-            (off_t)(SYNCQ_INDEX_ENTRIES_OFFSET +
-                    (uint64_t)done * sizeof *chunk));
+        result = syncq_file_write(fd, chunk, count * sizeof *chunk,
+                                  (off_t)(SYNCQ_INDEX_ENTRIES_OFFSET +
+                                          (uint64_t)done * sizeof *chunk));
         done += count;
     }
     free(chunk);
@@ -126,16 +124,15 @@ int syncq_index_open(int directory_fd, int writable,
     result = read_header(index, (uint64_t)status.st_size, uuid);
     if (result != 0)
         goto out;
-    map = mmap(NULL, index->map_size,
-               PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, index->fd,
-               0);
+    map = mmap(NULL, index->map_size, PROT_READ | (writable ? PROT_WRITE : 0),
+               MAP_SHARED, index->fd, 0);
     if (map == MAP_FAILED) {
         result = errno;
         goto out;
     }
     index->map = map;
-    index->entries = (struct syncq_entry *)(index->map +
-                                            SYNCQ_INDEX_ENTRIES_OFFSET);
+    index->entries =
+        (struct syncq_entry *)(index->map + SYNCQ_INDEX_ENTRIES_OFFSET);
     index->lists =
         (struct syncq_index_lists *)(index->map + 3 * SYNCQ_PAGE_SIZE);
 out:
@@ -182,8 +179,7 @@ static int check_index_size(const struct syncq_index *index)
 
     if (fstat(index->fd, &status) != 0)
         return errno;
-    return (uint64_t)status.st_size < index->map_size ? SYNCQ_ERR_TRUNCATED
-                                                      : 0;
+    return (uint64_t)status.st_size < index->map_size ? SYNCQ_ERR_TRUNCATED : 0;
 }
 
 int syncq_index_sync_entries(struct syncq_index *index)

@@ -46,7 +46,7 @@ struct syncq_index_header {
 static_assert(sizeof(struct syncq_index_header) == 40, "on-disk layout");
 
 #define SYNCQ_CHECKPOINT_MAGIC UINT32_C(0x504b4351) /* "QCKP" */
-#define SYNCQ_CHECKPOINT_CLEAN UINT32_C(1) /* all writers had left */
+#define SYNCQ_CHECKPOINT_CLEAN UINT32_C(1)          /* all writers had left */
 
 struct syncq_checkpoint {
     uint32_t magic, flags;

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "module/dirty.h"
 #include "module/error.h"
 #include "module/index.h"
 
@@ -43,13 +44,11 @@ static void push_free(struct syncq_index *index, uint32_t slot)
 void syncq_index_prefault(struct syncq_index *index)
 {
     const uint32_t page_entries = SYNCQ_PAGE_SIZE / SYNCQ_ENTRY_SIZE;
-    uint32_t slot = __atomic_load_n(&index->lists->free_head,
-                                    __ATOMIC_RELAXED);
+    uint32_t slot = __atomic_load_n(&index->lists->free_head, __ATOMIC_RELAXED);
 
     /* Free slots mostly lie side by side: this page and the next. */
     for (int i = 0; i < 2 && slot_ok(index, slot); i++, slot += page_entries)
-        (void)__atomic_fetch_or(&index->entries[slot].lock, 0,
-                                __ATOMIC_RELAXED);
+        dirty_byte((uint8_t *)&index->entries[slot].lock);
 }
 
 int syncq_index_take(struct syncq_index *index, uint32_t count, uint32_t lock,
@@ -97,8 +96,8 @@ static void set_link(uint32_t *link, uint32_t value)
         *link = value;
 }
 
-static void push_front(struct syncq_index *index, uint32_t slot,
-                       uint32_t *head, uint32_t *count)
+static void push_front(struct syncq_index *index, uint32_t slot, uint32_t *head,
+                       uint32_t *count)
 {
     set_link(&index->entries[slot].next, *head);
     if (*head != SYNCQ_SLOT_NONE)

@@ -80,8 +80,8 @@ int syncq_latch_read(int directory_fd, uint64_t *durable_lsn)
     char sector[LATCH_SIZE + 1] = "";
     struct stat status;
     int fd = -1;
-    int result = syncq_file_open(directory_fd, SYNCQ_LATCH_FILE, 0, &fd,
-                                 &status);
+    int result =
+        syncq_file_open(directory_fd, SYNCQ_LATCH_FILE, 0, &fd, &status);
 
     *durable_lsn = 0;
     if (result == 0) {

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#define SYNCQ_PAGE_SIZE   UINT64_C(4096)    /* bytes: sync and seal unit */
-#define SYNCQ_RECORD_STEP UINT64_C(256)     /* bytes: records start here */
+#define SYNCQ_PAGE_SIZE   UINT64_C(4096)      /* bytes: sync and seal unit */
+#define SYNCQ_RECORD_STEP UINT64_C(256)       /* bytes: records start here */
 #define SYNCQ_DATA_OFFSET (UINT64_C(1) << 20) /* bytes: first segment */
 
 #define SYNCQ_SEGMENT_SIZE_MIN     (UINT64_C(8) << 20)  /* bytes */
@@ -17,8 +17,8 @@
 #define SYNCQ_SEGMENT_COUNT_MIN    4
 #define SYNCQ_SEGMENT_COUNT_MAX    4096
 
-#define SYNCQ_ENTRY_COUNT_MIN 1024
-#define SYNCQ_ENTRY_COUNT_MAX (UINT32_C(1) << 28)
+#define SYNCQ_ENTRY_COUNT_MIN      1024
+#define SYNCQ_ENTRY_COUNT_MAX      (UINT32_C(1) << 28)
 #define SYNCQ_MESSAGE_SIZE_TYPICAL 4096 /* bytes: for the default count */
 
 #define SYNCQ_PART_RECIPIENTS_MAX 64 /* one bit each in an entry's mask */

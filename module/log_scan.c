@@ -19,11 +19,11 @@ static void read_what_can_be(int fd, uint8_t *bytes, uint64_t size,
     for (uint64_t done = 0; done < size;) {
         uint64_t count = size - done < large ? size - done : large;
 
-        if (syncq_file_read(fd, bytes + done, count,
-                            (off_t)(offset + done)) != 0) {
+        if (syncq_file_read(fd, bytes + done, count, (off_t)(offset + done)) !=
+            0) {
             for (uint64_t i = 0; i < count; i += SYNCQ_PAGE_SIZE) {
-                uint64_t rest = count - i < SYNCQ_PAGE_SIZE ? count - i
-                                                            : SYNCQ_PAGE_SIZE;
+                uint64_t rest =
+                    count - i < SYNCQ_PAGE_SIZE ? count - i : SYNCQ_PAGE_SIZE;
 
                 if (syncq_file_read(fd, bytes + done + i, rest,
                                     (off_t)(offset + done + i)) != 0)
@@ -83,9 +83,9 @@ static int scan_step(struct scan *scan, uint64_t at, uint64_t *size)
     result = report_gap(scan, at);
     if (result != 0)
         return result;
-    return scan->visitor->record(
-        &header, header.type == SYNCQ_RECORD_VOID ? NULL : body,
-        scan->visitor->context);
+    return scan->visitor->record(&header,
+                                 header.type == SYNCQ_RECORD_VOID ? NULL : body,
+                                 scan->visitor->context);
 }
 
 int syncq_log_scan(struct syncq_queue *queue, uint32_t segment,

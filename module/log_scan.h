@@ -24,8 +24,8 @@ struct syncq_gap {
 struct syncq_log_visitor {
     /* A valid record; body is envelope and content, NULL for void.  Non-zero
      * ends the scan with that result. */
-    int (*record)(const struct syncq_record_header *header,
-                  const uint8_t *body, void *context);
+    int (*record)(const struct syncq_record_header *header, const uint8_t *body,
+                  void *context);
     int (*gap)(const struct syncq_gap *gap, void *context);
     void *context;
 };

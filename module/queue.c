@@ -44,9 +44,9 @@ int syncq_queue_open_files(const char *directory, const char *run_directory,
 
 static int open_index(struct syncq_queue *queue)
 {
-    int result = syncq_index_open(queue->directory_fd,
-                                  queue->mode == SYNCQ_OPEN_WRITE,
-                                  queue->key.uuid, &queue->index);
+    int result =
+        syncq_index_open(queue->directory_fd, queue->mode == SYNCQ_OPEN_WRITE,
+                         queue->key.uuid, &queue->index);
 
     return result == SYNCQ_ERR_NO_QUEUE ? SYNCQ_ERR_INDEX : result;
 }
@@ -63,8 +63,8 @@ static int join_channel(struct syncq_queue *queue)
     if (result == SYNCQ_ERR_BUSY)
         result = SYNCQ_ERR_RECOVERING;
     if (result == 0)
-        result = syncq_channel_attach(queue->run_directory, 1,
-                                      queue->key.uuid, &queue->handle);
+        result = syncq_channel_attach(queue->run_directory, 1, queue->key.uuid,
+                                      &queue->handle);
     if (result == 0 && !syncq_channel_helper_alive(&queue->handle))
         result = SYNCQ_ERR_NO_HELPER;
     if (result == 0)
@@ -183,8 +183,8 @@ int syncq_queue_status(struct syncq_queue *queue,
         .segment_count = data->segment_count,
         .entry_count = queue->index.entry_count,
         .entries_free = count_free_entries(queue),
-        .message_size_max = syncq_record_size_max(queue) -
-                            sizeof(struct syncq_record_header),
+        .message_size_max =
+            syncq_record_size_max(queue) - sizeof(struct syncq_record_header),
     };
     memcpy(status->uuid, queue->key.uuid, sizeof status->uuid);
     for (uint32_t i = 0; i < data->segment_count; i++) {
@@ -196,9 +196,9 @@ int syncq_queue_status(struct syncq_queue *queue,
     }
     status->free_size = head_free_size(queue) +
                         status->segments_free * syncq_record_size_max(queue);
-    status->latched = syncq_latch_read(queue->directory_fd,
-                                       &status->latched_lsn) ==
-                      SYNCQ_ERR_LATCHED;
+    status->latched =
+        syncq_latch_read(queue->directory_fd, &status->latched_lsn) ==
+        SYNCQ_ERR_LATCHED;
     return 0;
 }
 

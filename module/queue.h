@@ -94,11 +94,11 @@ struct syncq_queue_status {
     uint8_t uuid[SYNCQ_UUID_SIZE];
     uint64_t file_size, segment_size, epoch;
     uint32_t segment_count, segments_free;
-    uint64_t free_size;      /* bytes that can still be appended, about */
+    uint64_t free_size; /* bytes that can still be appended, about */
     uint32_t entry_count, entries_free;
     uint64_t message_size_max; /* bytes of envelope and content together */
-    int latched;             /* the latch on disk is set */
-    uint64_t latched_lsn;    /* durable_lsn when it was set */
+    int latched;               /* the latch on disk is set */
+    uint64_t latched_lsn;      /* durable_lsn when it was set */
 };
 
 /* Works in both modes; entries_free counts the index when no helper runs. */

@@ -25,8 +25,8 @@ int syncq_segment_base(struct syncq_queue *queue, uint32_t segment,
                    ? SYNCQ_ERR_BAD_RECORD
                    : 0;
     }
-    result = syncq_data_read_segment_page(&queue->data, &queue->key, segment,
-                                          &page);
+    result =
+        syncq_data_read_segment_page(&queue->data, &queue->key, segment, &page);
     if (result != 0 || page.state == SYNCQ_SEGMENT_FREE)
         return SYNCQ_ERR_BAD_RECORD;
     *base_lsn = page.base_lsn;
@@ -70,8 +70,8 @@ static int read_header(struct syncq_queue *queue, uint64_t lsn,
         in_segment % SYNCQ_RECORD_STEP != 0)
         return SYNCQ_ERR_BAD_RECORD;
     *offset = syncq_data_segment_offset(&queue->data, segment) + in_segment;
-    result = syncq_file_read(queue->data.fd, header, sizeof *header,
-                             (off_t)*offset);
+    result =
+        syncq_file_read(queue->data.fd, header, sizeof *header, (off_t)*offset);
     if (result != 0)
         return result;
     return syncq_record_header_check(header, &queue->key, lsn,
@@ -112,9 +112,8 @@ int syncq_record_read(struct syncq_queue *queue, uint64_t lsn,
         return SYNCQ_ERR_BAD_RECORD;
     result = read_body(queue, offset, record);
     if (result == 0 && syncq_record_type_is_message(record->header.type)) {
-        result = syncq_envelope_decode(record->memory,
-                                       record->header.envelope_size,
-                                       &record->envelope);
+        result = syncq_envelope_decode(
+            record->memory, record->header.envelope_size, &record->envelope);
         if (result == 0 &&
             (record->envelope.part_count != record->header.part_count ||
              record->envelope.recipient_count !=

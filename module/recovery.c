@@ -50,8 +50,8 @@ static void sort_used(struct syncq_recovery *recovery)
         uint64_t base = recovery->segments[moving].page.base_lsn;
         uint32_t at = i;
 
-        for (; at > 0 && recovery->segments[recovery->order[at - 1]]
-                                 .page.base_lsn > base;
+        for (; at > 0 &&
+               recovery->segments[recovery->order[at - 1]].page.base_lsn > base;
              at--)
             recovery->order[at] = recovery->order[at - 1];
         recovery->order[at] = moving;
@@ -94,9 +94,9 @@ static int remake_index(struct syncq_queue *queue)
 
     syncq_index_close(&queue->index);
     (void)unlinkat(queue->directory_fd, INDEX_FILE_NEW, 0);
-    result = syncq_index_create(queue->directory_fd, INDEX_FILE_NEW,
-                                queue->key.uuid,
-                                queue->data.superblock.entry_count);
+    result =
+        syncq_index_create(queue->directory_fd, INDEX_FILE_NEW, queue->key.uuid,
+                           queue->data.superblock.entry_count);
     if (result == 0 && renameat(queue->directory_fd, INDEX_FILE_NEW,
                                 queue->directory_fd, SYNCQ_INDEX_FILE) != 0)
         result = errno;

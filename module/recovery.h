@@ -22,25 +22,25 @@ struct syncq_damage {
 };
 
 enum syncq_replay_reason {
-    SYNCQ_REPLAY_TAIL = 0,     /* the index was good: only what came after */
-    SYNCQ_REPLAY_NO_INDEX,     /* missing or of another queue */
+    SYNCQ_REPLAY_TAIL = 0,      /* the index was good: only what came after */
+    SYNCQ_REPLAY_NO_INDEX,      /* missing or of another queue */
     SYNCQ_REPLAY_NO_CHECKPOINT, /* no valid checkpoint in it */
-    SYNCQ_REPLAY_OLD_INDEX,    /* the log knows of a later checkpoint */
-    SYNCQ_REPLAY_BAD_ENTRY,    /* an entry lost both versions of its state */
-    SYNCQ_REPLAY_INDEX_FAILED, /* the latch says that its sync failed */
+    SYNCQ_REPLAY_OLD_INDEX,     /* the log knows of a later checkpoint */
+    SYNCQ_REPLAY_BAD_ENTRY,     /* an entry lost both versions of its state */
+    SYNCQ_REPLAY_INDEX_FAILED,  /* the latch says that its sync failed */
 };
 
 struct syncq_recovery_report {
     int clean; /* the queue was left in order */
     enum syncq_replay_reason reason;
     uint64_t records, messages, marks, scanned_size, time_us;
-    uint64_t parts_found;   /* parts that the index did not know */
-    uint64_t parts_held;    /* held because marks may be missing */
-    uint64_t parts_lost;    /* entries whose record is gone */
-    uint64_t slots_freed;   /* entries of messages that were never confirmed */
-    uint64_t torn_size;     /* bytes made void; normal after a crash */
-    uint64_t damage_size;   /* bytes of confirmed records that are damaged */
-    uint32_t damage_count;  /* may exceed SYNCQ_DAMAGE_MAX */
+    uint64_t parts_found;  /* parts that the index did not know */
+    uint64_t parts_held;   /* held because marks may be missing */
+    uint64_t parts_lost;   /* entries whose record is gone */
+    uint64_t slots_freed;  /* entries of messages that were never confirmed */
+    uint64_t torn_size;    /* bytes made void; normal after a crash */
+    uint64_t damage_size;  /* bytes of confirmed records that are damaged */
+    uint32_t damage_count; /* may exceed SYNCQ_DAMAGE_MAX */
     struct syncq_damage damages[SYNCQ_DAMAGE_MAX];
     int marks_missing; /* a marks record may lie in the damage */
 };

@@ -31,7 +31,7 @@ struct syncq_recovery {
     uint64_t replay_lsn;  /* everything from here is read */
     uint64_t durable_lsn; /* highest one that any record or checkpoint knew */
     uint64_t log_checkpoint; /* highest checkpoint number the log knows */
-    uint64_t marks_lsn;   /* last valid marks record */
+    uint64_t marks_lsn;      /* last valid marks record */
     struct syncq_gap *gaps;
     size_t gap_count, gap_capacity;
     uint64_t *links; /* previous_marks of the marks records read */

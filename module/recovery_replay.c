@@ -88,8 +88,7 @@ static int replay_message(struct syncq_recovery *recovery,
                           const uint8_t *body)
 {
     struct syncq_envelope envelope;
-    int result =
-        syncq_envelope_decode(body, header->envelope_size, &envelope);
+    int result = syncq_envelope_decode(body, header->envelope_size, &envelope);
 
     if (result == ENOMEM)
         return result;
@@ -97,9 +96,8 @@ static int replay_message(struct syncq_recovery *recovery,
         header->part_count == 0)
         goto out; /* genuine, yet senseless: no writer of ours made it */
     for (uint32_t i = 0; i < header->part_count && result == 0; i++) {
-        uint32_t slot = syncq_part_table_find(&recovery->table,
-                                              &recovery->queue->index,
-                                              header->sequence, i);
+        uint32_t slot = syncq_part_table_find(
+            &recovery->table, &recovery->queue->index, header->sequence, i);
 
         if (slot == SYNCQ_SLOT_NONE)
             result = add_part(recovery, header, &envelope.parts[i], i);
@@ -135,9 +133,8 @@ static int replay_marks(struct syncq_recovery *recovery,
                         const uint8_t *content)
 {
     size_t count = header->content_size / sizeof(struct syncq_mark_image);
-    int result =
-        grow((void **)&recovery->links, &recovery->link_capacity,
-             recovery->link_count, sizeof *recovery->links);
+    int result = grow((void **)&recovery->links, &recovery->link_capacity,
+                      recovery->link_count, sizeof *recovery->links);
 
     if (result != 0)
         return result;

@@ -3,6 +3,7 @@
  * recovery_settle.c - after the replay: a state for every entry, a void record
  * for every torn place
  */
+#include "module/dirty.h"
 #include "module/error.h"
 #include "module/read.h"
 #include "module/recovery_internal.h"
@@ -169,8 +170,7 @@ static void settle_entry(struct syncq_recovery *recovery,
     view->state.status = (uint8_t)status;
     if (status != SYNCQ_STATUS_LOST)
         status = settled_status(recovery, view, hold_lsn);
-    if (status == SYNCQ_STATUS_HELD &&
-        view->state.status != SYNCQ_STATUS_HELD)
+    if (status == SYNCQ_STATUS_HELD && view->state.status != SYNCQ_STATUS_HELD)
         recovery->report->parts_held++;
     view->state.status = (uint8_t)status;
 }
@@ -198,17 +198,6 @@ int syncq_recovery_settle_entries(struct syncq_recovery *recovery)
     return 0;
 }
 
-/*
- * After a mere process crash the page cache may hold what the disk never got,
- * and what is clean there would not be written again: store every byte's own
- * value back, page by page.
- */
-static void dirty_again(uint8_t *bytes, uint64_t size)
-{
-    for (uint64_t at = 0; at < size; at += SYNCQ_PAGE_SIZE)
-        (void)__atomic_fetch_or(&bytes[at], 0, __ATOMIC_RELAXED);
-}
-
 /* Offset in the segment behind which nothing but a torn tail lies. */
 static uint64_t tail_offset(const struct syncq_recovery *recovery,
                             uint32_t segment)
@@ -223,6 +212,8 @@ static uint64_t tail_offset(const struct syncq_recovery *recovery,
     return end;
 }
 
+/* After a mere process crash the page cache may hold what the disk never got,
+ * and what is clean there would not be written again. */
 static int sync_again(struct syncq_recovery *recovery, uint32_t segment)
 {
     struct syncq_queue *queue = recovery->queue;
@@ -236,7 +227,7 @@ static int sync_again(struct syncq_recovery *recovery, uint32_t segment)
         start = (recovery->durable_lsn - base) & ~(SYNCQ_PAGE_SIZE - 1);
     if (result != 0 || start >= end)
         return result;
-    dirty_again(map + start, end - start);
+    dirty_pages(map + start, end - start);
     return syncq_data_sync(&queue->data, segment, start, end - start);
 }
 
@@ -259,8 +250,8 @@ static int fill_gaps(struct syncq_recovery *recovery)
 
         if (is_damage(recovery, gap) || is_unused(recovery, gap->segment))
             continue;
-        result = syncq_void_write(queue, gap->segment, offset, gap->lsn,
-                                  gap->size);
+        result =
+            syncq_void_write(queue, gap->segment, offset, gap->lsn, gap->size);
         if (result == 0)
             result = syncq_data_sync(&queue->data, gap->segment, offset,
                                      sizeof(struct syncq_record_header));
@@ -287,9 +278,9 @@ int syncq_recovery_settle_log(struct syncq_recovery *recovery)
             page->end_lsn = page->base_lsn + end;
         }
         if (result == 0)
-            result = syncq_data_write_segment_page(&queue->data, &queue->key,
-                                                   page);
+            result =
+                syncq_data_write_segment_page(&queue->data, &queue->key, page);
     }
-    dirty_again(queue->index.map, queue->index.map_size);
+    dirty_pages(queue->index.map, queue->index.map_size);
     return result;
 }

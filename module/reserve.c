@@ -168,8 +168,7 @@ static void place(struct syncq_queue *queue, uint32_t number, uint64_t size,
  * the old one becomes a void record, which the helper writes.  EAGAIN: ask the
  * helper and wait.
  */
-static int next_segment(struct syncq_queue *queue,
-                        enum syncq_reserve_kind kind)
+static int next_segment(struct syncq_queue *queue, enum syncq_reserve_kind kind)
 {
     struct syncq_channel *channel = queue->handle.channel;
     struct syncq_reservation rest = {0};
@@ -235,9 +234,8 @@ static int reserve_locked(struct syncq_queue *queue,
     atomic_store(&request->entries_written, kind == SYNCQ_RESERVE_MARKS);
     reservation->sequence = 0;
     if (kind == SYNCQ_RESERVE_MESSAGE)
-        reservation->sequence =
-            channel->epoch << SYNCQ_SEQUENCE_COUNTER_BITS |
-            ++channel->sequence_counter;
+        reservation->sequence = channel->epoch << SYNCQ_SEQUENCE_COUNTER_BITS |
+                                ++channel->sequence_counter;
     result = syncq_index_take(&queue->index, slot_count, number + 1, slots);
     if (result != 0)
         return result; /* the list is broken: recovery makes it anew */
@@ -262,8 +260,8 @@ int syncq_reserve(struct syncq_queue *queue, enum syncq_reserve_kind kind,
             result = syncq_reserve_lock(queue);
         if (result != 0)
             return result;
-        result = reserve_locked(queue, kind, size, slot_count, slots,
-                                reservation);
+        result =
+            reserve_locked(queue, kind, size, slot_count, slots, reservation);
         syncq_reserve_unlock(queue);
         if (result != EAGAIN)
             return result;

@@ -47,5 +47,4 @@ int syncq_reserve_seal(struct syncq_queue *queue,
                        struct syncq_reservation *reservation,
                        uint64_t *head_lsn, int *sealed);
 
-
 #endif

@@ -23,7 +23,7 @@ static int find_live(struct syncq_queue *queue, uint8_t *live)
         int result = syncq_index_read(&queue->index, slot, &view);
 
         if (result != 0 && view.state.status != SYNCQ_STATUS_LOST)
-            continue; /* a free slot */
+            continue;            /* a free slot */
         if (view.state.lsn == 0) /* damaged or in work: wait for recovery */
             return SYNCQ_ERR_BAD_ENTRY;
         if (is_live(&view) &&
@@ -65,8 +65,8 @@ struct carry {
 static int carry_mark(struct carry *carry, const struct syncq_mark *mark)
 {
     const struct syncq_index *index = &carry->queue->index;
-    uint32_t slot = syncq_part_table_find(&carry->table, index,
-                                          mark->sequence, mark->part);
+    uint32_t slot =
+        syncq_part_table_find(&carry->table, index, mark->sequence, mark->part);
     struct syncq_entry_view view;
 
     if (slot == SYNCQ_SLOT_NONE ||

@@ -20,19 +20,19 @@ struct syncq_histogram {
 };
 
 struct syncq_statistics {
-    uint64_t appends;       /* records confirmed, marks included */
-    uint64_t append_bytes;  /* their size in the log */
-    uint64_t failed;        /* requests answered with failure */
-    uint64_t abandoned;     /* requests given up by their writer */
-    uint64_t voided;        /* reservations of writers that died */
-    uint64_t batches;       /* successful syncs of the data file */
-    uint64_t batch_bytes;   /* bytes those syncs covered */
-    uint64_t stragglers;    /* batches that went without a late copy */
-    uint64_t index_syncs;   /* checkpoints written */
-    uint64_t checkpoint;    /* number of the last one */
+    uint64_t appends;      /* records confirmed, marks included */
+    uint64_t append_bytes; /* their size in the log */
+    uint64_t failed;       /* requests answered with failure */
+    uint64_t abandoned;    /* requests given up by their writer */
+    uint64_t voided;       /* reservations of writers that died */
+    uint64_t batches;      /* successful syncs of the data file */
+    uint64_t batch_bytes;  /* bytes those syncs covered */
+    uint64_t stragglers;   /* batches that went without a late copy */
+    uint64_t index_syncs;  /* checkpoints written */
+    uint64_t checkpoint;   /* number of the last one */
     uint64_t head_lsn, durable_lsn, synced_lsn;
-    uint64_t captures[8];   /* the milter's outcomes, enum in milter/ */
-    struct syncq_histogram sync_us;    /* duration of each data sync */
+    uint64_t captures[8];           /* the milter's outcomes, enum in milter/ */
+    struct syncq_histogram sync_us; /* duration of each data sync */
     struct syncq_histogram confirm_us; /* request to confirm */
 };
 

@@ -46,24 +46,22 @@ int syncq_ticket_wait(struct syncq_queue *queue, struct syncq_ticket *ticket,
             return result;
         left_us = end_us - now_us;
         if (syncq_futex_wait(word, state,
-                             left_us < LOOK_AGAIN_US ? (int64_t)left_us
-                                                     : LOOK_AGAIN_US) ==
-                ETIMEDOUT &&
+                             left_us < LOOK_AGAIN_US
+                                 ? (int64_t)left_us
+                                 : LOOK_AGAIN_US) == ETIMEDOUT &&
             syncq_channel_usable(&queue->handle) == SYNCQ_ERR_DETACHED &&
             answer(atomic_load(word)) == SYNCQ_ERR_TIMEOUT)
             return SYNCQ_ERR_DETACHED;
     }
 }
 
-int syncq_ticket_abandon(struct syncq_queue *queue,
-                         struct syncq_ticket *ticket)
+int syncq_ticket_abandon(struct syncq_queue *queue, struct syncq_ticket *ticket)
 {
     _Atomic uint32_t *word = &queue->handle.channel->states[ticket->request];
     uint32_t state = atomic_load(word);
 
     while (state == SYNCQ_REQUEST_SENT || state == SYNCQ_REQUEST_RECEIPT)
-        if (atomic_compare_exchange_weak(word, &state,
-                                         SYNCQ_REQUEST_ABANDONED))
+        if (atomic_compare_exchange_weak(word, &state, SYNCQ_REQUEST_ABANDONED))
             return 0;
     if (state != SYNCQ_REQUEST_CONFIRM)
         return 0; /* failed: there is nothing left to give up */
@@ -71,8 +69,8 @@ int syncq_ticket_abandon(struct syncq_queue *queue,
     return SYNCQ_ERR_EXISTS;
 }
 
-void syncq_ticket_finish(struct syncq_queue *queue,
-                         struct syncq_ticket *ticket, unsigned status)
+void syncq_ticket_finish(struct syncq_queue *queue, struct syncq_ticket *ticket,
+                         unsigned status)
 {
     struct syncq_channel *channel = queue->handle.channel;
     _Atomic uint32_t *word = &channel->states[ticket->request];
@@ -84,16 +82,14 @@ void syncq_ticket_finish(struct syncq_queue *queue,
         if (syncq_index_read(&queue->index, ticket->slots[i], &view) != 0 ||
             view.sequence != ticket->sequence)
             continue;
-        view.state.status = (uint8_t)(ticket->confirmed
-                                          ? status
-                                          : SYNCQ_STATUS_CANCELLED);
+        view.state.status =
+            (uint8_t)(ticket->confirmed ? status : SYNCQ_STATUS_CANCELLED);
         syncq_index_write_state(&queue->index, &view);
         queue->index.entries[ticket->slots[i]].lock = 0;
     }
     /* What was given up and is not synced yet is the helper's to free. */
     if (state == SYNCQ_REQUEST_ABANDONED)
-        (void)atomic_compare_exchange_strong(word, &state,
-                                             SYNCQ_REQUEST_LEFT);
+        (void)atomic_compare_exchange_strong(word, &state, SYNCQ_REQUEST_LEFT);
     if (state == SYNCQ_REQUEST_CONFIRM || state == SYNCQ_REQUEST_FAILED)
         atomic_store_explicit(word, SYNCQ_REQUEST_CONFCONF,
                               memory_order_release);

@@ -33,16 +33,15 @@ const char *parameters_text(const struct parameters *parameters,
                             const char *name, const char *fallback);
 int parameters_bool(const struct parameters *parameters, const char *name,
                     int fallback);
-int64_t parameters_number(const struct parameters *parameters,
-                          const char *name, int64_t fallback);
+int64_t parameters_number(const struct parameters *parameters, const char *name,
+                          int64_t fallback);
 /* Seconds; unit is the one that a bare number has: 's', 'm', 'h', 'd', 'w'. */
-int64_t parameters_time_s(const struct parameters *parameters,
-                          const char *name, char unit, int64_t fallback);
+int64_t parameters_time_s(const struct parameters *parameters, const char *name,
+                          char unit, int64_t fallback);
 /* transport + suffix, else the default_ or plain name given. */
 int64_t parameters_transport_number(const struct parameters *parameters,
                                     const char *transport, const char *suffix,
-                                    const char *default_name,
-                                    int64_t fallback);
+                                    const char *default_name, int64_t fallback);
 
 /* Postfix version as major * 100 + minor (3.7.11: 307), from mail_version's
  * built-in value, `postconf -dh mail_version`. */

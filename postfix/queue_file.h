@@ -37,25 +37,25 @@
 
 enum queue_file_error {
     QUEUE_FILE_ERR_INCOMPLETE = -2000, /* ends before its E record */
-    QUEUE_FILE_ERR_RECORD,    /* unknown type or bad length */
-    QUEUE_FILE_ERR_POINTER,   /* points outside, or loops */
-    QUEUE_FILE_ERR_ORDER,     /* a record outside its segment, or missing */
-    QUEUE_FILE_ERR_VALUE,     /* a number or attribute that cannot be read */
+    QUEUE_FILE_ERR_RECORD,             /* unknown type or bad length */
+    QUEUE_FILE_ERR_POINTER,            /* points outside, or loops */
+    QUEUE_FILE_ERR_ORDER, /* a record outside its segment, or missing */
+    QUEUE_FILE_ERR_VALUE, /* a number or attribute that cannot be read */
     QUEUE_FILE_ERR_NO_SENDER,
-    QUEUE_FILE_ERR_LIMIT,     /* over a limit of module/limits.h */
+    QUEUE_FILE_ERR_LIMIT, /* over a limit of module/limits.h */
 };
 /* Text for these, for module errors and for errno values. */
 const char *queue_file_strerror(int error);
 
 struct queue_file {
     struct syncq_envelope envelope; /* not grouped, to-do recipients only */
-    uint64_t *offsets;       /* file offset of each recipient's R byte, in the
-                                envelope's (ungrouped) order */
-    uint32_t done_count;     /* recipients that were done or cancelled */
-    uint8_t *content;        /* N and L records, ready for a delivery file */
+    uint64_t *offsets;   /* file offset of each recipient's R byte, in the
+                            envelope's (ungrouped) order */
+    uint32_t done_count; /* recipients that were done or cancelled */
+    uint8_t *content;    /* N and L records, ready for a delivery file */
     size_t content_size;
-    uint64_t data_offset;    /* of the first content record */
-    int finished;            /* the size record is filled in */
+    uint64_t data_offset; /* of the first content record */
+    int finished;         /* the size record is filled in */
 };
 
 /*
@@ -76,8 +76,8 @@ void queue_file_clear(struct queue_file *file);
 int queue_file_build(const struct syncq_envelope *envelope,
                      const uint32_t *recipients, uint32_t recipient_count,
                      const uint8_t *content, size_t content_size,
-                     uint64_t *offsets, uint64_t *data_offset,
-                     uint8_t **bytes, size_t *size);
+                     uint64_t *offsets, uint64_t *data_offset, uint8_t **bytes,
+                     size_t *size);
 
 /* True for texts that can be a queue id: letters, digits, 6 to 100 bytes. */
 int queue_id_valid(const char *queue_id);

@@ -18,46 +18,51 @@
 #define SYNCQ_CONFIG_FILE "/etc/syncq/syncq.conf"
 #endif
 
-enum config_capture { CONFIG_CAPTURE_ON, CONFIG_CAPTURE_OBSERVE,
-                      CONFIG_CAPTURE_OFF };
-enum config_unavailable { CONFIG_UNAVAILABLE_ACCEPT,
-                          CONFIG_UNAVAILABLE_TEMPFAIL };
+enum config_capture {
+    CONFIG_CAPTURE_ON,
+    CONFIG_CAPTURE_OBSERVE,
+    CONFIG_CAPTURE_OFF
+};
+enum config_unavailable {
+    CONFIG_UNAVAILABLE_ACCEPT,
+    CONFIG_UNAVAILABLE_TEMPFAIL
+};
 
 /*
  * Every parameter; times in milliseconds, sizes in bytes.  Strings belong to
  * the struct.  Defaults in brackets.
  */
 struct config {
-    char *queue_directory;     /* [/var/lib/syncq] */
-    char *run_directory;       /* [/run/syncq] */
-    char *mail_owner;          /* user to run as when started as root [postfix] */
-    char *syslog_name;         /* [syncq] */
-    char *syslog_facility;     /* [mail] */
+    char *queue_directory; /* [/var/lib/syncq] */
+    char *run_directory;   /* [/run/syncq] */
+    char *mail_owner;      /* user to run as when started as root [postfix] */
+    char *syslog_name;     /* [syncq] */
+    char *syslog_facility; /* [mail] */
 
     /* the sync helper */
-    uint64_t batch_bytes_max;    /* [8 MiB] */
-    uint64_t batch_requests_max; /* [1024] */
-    uint64_t gather_time_max_us; /* gather_time_max [10ms] */
-    uint64_t idle_time_max_us;   /* idle_time_max [1ms] */
-    uint64_t gap_max;            /* bytes [1 MiB] */
+    uint64_t batch_bytes_max;        /* [8 MiB] */
+    uint64_t batch_requests_max;     /* [1024] */
+    uint64_t gather_time_max_us;     /* gather_time_max [10ms] */
+    uint64_t idle_time_max_us;       /* idle_time_max [1ms] */
+    uint64_t gap_max;                /* bytes [1 MiB] */
     uint64_t index_sync_interval_ms; /* [10s] */
     int hold_lock_for_receipt;       /* [no] */
 
     /* the milter */
-    char *milter_socket;         /* unix:PATH or inet:PORT@HOST [] */
-    char *postfix_queue_directory; /* [/var/spool/postfix] */
+    char *milter_socket;            /* unix:PATH or inet:PORT@HOST [] */
+    char *postfix_queue_directory;  /* [/var/spool/postfix] */
     char *postfix_config_directory; /* of that instance; empty: Postfix's own
                                        default, or MAIL_CONFIG [] */
-    char *capture_source;        /* queue_file [queue_file] */
-    enum config_capture capture; /* on, observe, off [on] */
+    char *capture_source;           /* queue_file [queue_file] */
+    enum config_capture capture;    /* on, observe, off [on] */
     enum config_unavailable when_unavailable; /* accept, tempfail [accept] */
-    uint64_t confirm_timeout_ms; /* [60s] */
+    uint64_t confirm_timeout_ms;              /* [60s] */
 
     /* the queue manager */
-    uint64_t marks_interval_ms;  /* [1s] */
-    char *hold_policy;           /* none, filter [none] */
+    uint64_t marks_interval_ms; /* [1s] */
+    char *hold_policy;          /* none, filter [none] */
 
-    int allow_any_filesystem;    /* tests only [no] */
+    int allow_any_filesystem; /* tests only [no] */
 };
 
 /*

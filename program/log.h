@@ -9,8 +9,12 @@
 #ifndef SYNCQ_PROGRAM_LOG_H
 #define SYNCQ_PROGRAM_LOG_H
 
-enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR,
-                 LOG_LEVEL_FATAL };
+enum log_level {
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_FATAL
+};
 
 /*
  * tag is the whole program name in the lines, e.g. "syncq/sync".  to_stderr:
@@ -24,8 +28,7 @@ void log_open(const char *tag, const char *facility, int to_stderr);
 int log_facility(const char *name);
 
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_warning(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same at LOG_LEVEL_FATAL, then exit with the sysexits code. */

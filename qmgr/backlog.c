@@ -21,8 +21,9 @@
 #include "qmgr/memory.h"
 #include "qmgr/retire.h"
 
-#define BACKLOG_TICK_S 1 /* between attempts to open, and looks at the state   \
-                          */
+#define BACKLOG_TICK_S                                                         \
+    1 /* between attempts to open, and looks at the state                      \
+       */
 
 /* One line for each new reason, not for each attempt. */
 static void backlog_set_reason(struct backlog *backlog, const char *reason)

@@ -11,9 +11,9 @@
 #include "qmgr/committer.h"
 #include "qmgr/memory.h"
 
-#define RETIRE_LOOK_S     10    /* while there was nothing to retire */
-#define RETIRE_AGAIN_S    1     /* after one was: there may be more */
-#define RETIRE_CONFIRM_MS 2000  /* then the helper counts as gone */
+#define RETIRE_LOOK_S     10   /* while there was nothing to retire */
+#define RETIRE_AGAIN_S    1    /* after one was: there may be more */
+#define RETIRE_CONFIRM_MS 2000 /* then the helper counts as gone */
 
 struct retire {
     struct backlog *backlog;
@@ -75,8 +75,7 @@ static void retire_on_done(struct committer_job *job, void *context)
 
     retire->busy = 0;
     if (job->result != 0 && job->result != SYNCQ_ERR_SEGMENTS_FULL)
-        log_warning("cannot retire a segment: %s",
-                    syncq_strerror(job->result));
+        log_warning("cannot retire a segment: %s", syncq_strerror(job->result));
     retire_plan(retire, job->result == 0 ? RETIRE_AGAIN_S : RETIRE_LOOK_S);
 }
 
@@ -113,8 +112,7 @@ struct retire *retire_new(struct backlog *backlog)
     struct retire *retire = memory_new(sizeof(*retire));
 
     retire->backlog = backlog;
-    retire->timer =
-        evtimer_new(backlog->qmgr->base, retire_on_timer, retire);
+    retire->timer = evtimer_new(backlog->qmgr->base, retire_on_timer, retire);
     retire_plan(retire, RETIRE_AGAIN_S);
     return retire;
 }

@@ -47,8 +47,7 @@ static int add_member(struct helper *helper, struct batch *batch,
     };
     batch->count++;
     return is_void ? syncq_void_write(helper->queue, request.segment,
-                                      member->offset, request.lsn,
-                                      request.size)
+                                      member->offset, request.lsn, request.size)
                    : 0;
 }
 
@@ -61,8 +60,8 @@ static int collect(struct helper *helper, struct batch *batch,
 
     batch->count = *copying = 0;
     for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX && result == 0; i++) {
-        uint32_t state = atomic_load_explicit(&channel->states[i],
-                                              memory_order_acquire);
+        uint32_t state =
+            atomic_load_explicit(&channel->states[i], memory_order_acquire);
 
         /* Above the seal: its page would be dirtied again. */
         if (channel->requests[i].lsn >= batch->boundary_lsn)
@@ -92,8 +91,8 @@ static int seal(struct helper *helper, struct batch *batch)
     int sealed;
 
     /* Its request is WITHDRAWN and so becomes a void member of this batch. */
-    return syncq_reserve_seal(helper->queue, &reservation,
-                              &batch->boundary_lsn, &sealed);
+    return syncq_reserve_seal(helper->queue, &reservation, &batch->boundary_lsn,
+                              &sealed);
 }
 
 static int compare_members(const void *a, const void *b)
@@ -148,8 +147,7 @@ static int close_batch(struct helper *helper, struct batch *batch)
             break;
         }
         atomic_store(&helper->channel->sleeping, 1);
-        (void)syncq_futex_wait(&helper->channel->bell, bell,
-                               STRAGGLER_LOOK_US);
+        (void)syncq_futex_wait(&helper->channel->bell, bell, STRAGGLER_LOOK_US);
         atomic_store(&helper->channel->sleeping, 0);
     }
     if (result == 0)
@@ -165,10 +163,9 @@ static void count_sync(struct helper *helper, struct batch *batch,
     statistics->batches++;
     statistics->batch_bytes += bytes;
     statistics->sync_us.counts[syncq_histogram_bucket(time_us)]++;
-    batch->sync_average_us =
-        batch->sync_average_us == 0
-            ? time_us
-            : (batch->sync_average_us * 7 + time_us) / 8;
+    batch->sync_average_us = batch->sync_average_us == 0
+                                 ? time_us
+                                 : (batch->sync_average_us * 7 + time_us) / 8;
 }
 
 /* One msync over the hull of the members. */
@@ -201,9 +198,8 @@ static void confirm_member(struct helper *helper,
     }
     statistics->appends++;
     statistics->append_bytes += member->extent;
-    statistics->confirm_us
-        .counts[syncq_histogram_bucket(now_us > sent_us ? now_us - sent_us
-                                                        : 0)]++;
+    statistics->confirm_us.counts[syncq_histogram_bucket(
+        now_us > sent_us ? now_us - sent_us : 0)]++;
     if (atomic_compare_exchange_strong(word, &state, SYNCQ_REQUEST_CONFIRM)) {
         syncq_futex_wake(word);
         return;

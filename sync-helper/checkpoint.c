@@ -42,8 +42,7 @@ int checkpoint_write(struct helper *helper, uint32_t flags)
     checkpoint.number = atomic_load(&channel->checkpoint) + 1;
     checkpoint.epoch = channel->epoch;
     checkpoint.date_us = syncq_date_us();
-    result =
-        syncq_index_write_checkpoint(&helper->queue->index, &checkpoint);
+    result = syncq_index_write_checkpoint(&helper->queue->index, &checkpoint);
     if (result != 0)
         return result;
     atomic_store(&channel->checkpoint, checkpoint.number);

@@ -26,8 +26,8 @@ struct batch_waiting batch_take_requests(struct helper *helper)
     struct batch_waiting waiting = {0, 0};
 
     for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX; i++) {
-        uint32_t state = atomic_load_explicit(&channel->states[i],
-                                              memory_order_acquire);
+        uint32_t state =
+            atomic_load_explicit(&channel->states[i], memory_order_acquire);
 
         if (state == SYNCQ_REQUEST_SENT &&
             atomic_compare_exchange_strong(&channel->states[i], &state,
@@ -72,8 +72,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 static void next_phase(struct batch_trial *trial, uint64_t now_us)
 {
-    double rate = (double)trial->requests /
-                  (double)(now_us - trial->start_us + 1);
+    double rate =
+        (double)trial->requests / (double)(now_us - trial->start_us + 1);
 
     switch (trial->phase) {
     case BATCH_WITHOUT:
@@ -128,8 +128,7 @@ static void gather_more(struct helper *helper, struct batch *batch,
 
         if (more.requests == waiting.requests) {
             atomic_store(&helper->channel->sleeping, 1);
-            (void)syncq_futex_wait(&helper->channel->bell, bell,
-                                   (int64_t)left);
+            (void)syncq_futex_wait(&helper->channel->bell, bell, (int64_t)left);
             atomic_store(&helper->channel->sleeping, 0);
             more = batch_take_requests(helper);
         }

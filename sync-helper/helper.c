@@ -26,10 +26,9 @@ static void log_recovery(const struct syncq_recovery_report *report)
              report->records, report->messages, report->marks,
              report->scanned_size, report->time_us, report->parts_found,
              report->slots_freed, report->torn_size);
-    for (uint32_t i = 0;
-         i < report->damage_count && i < SYNCQ_DAMAGE_MAX; i++)
-        log_error("confirmed data is damaged: offset=%" PRIu64
-                  ", size=%" PRIu64 ", lsn=%" PRIu64,
+    for (uint32_t i = 0; i < report->damage_count && i < SYNCQ_DAMAGE_MAX; i++)
+        log_error("confirmed data is damaged: offset=%" PRIu64 ", size=%" PRIu64
+                  ", lsn=%" PRIu64,
                   report->damages[i].offset, report->damages[i].size,
                   report->damages[i].lsn);
     if (report->damage_count > SYNCQ_DAMAGE_MAX)
@@ -58,8 +57,8 @@ int helper_load_pages(struct helper *helper)
         const struct syncq_channel_segment *known =
             &helper->channel->segments[i];
 
-        if (syncq_data_read_segment_page(&queue->data, &queue->key, i,
-                                         page) == 0)
+        if (syncq_data_read_segment_page(&queue->data, &queue->key, i, page) ==
+            0)
             continue;
         /* Damaged since the channel was made: what it knows still counts. */
         *page = (struct syncq_segment_page){
@@ -88,8 +87,7 @@ static void fill_channel(struct helper *helper,
     atomic_store(&channel->checkpoint, recovered->checkpoint);
     atomic_store(&channel->marks_lsn, recovered->marks_lsn);
     for (uint32_t i = 0; i < channel->segment_count; i++) {
-        atomic_store(&channel->segments[i].base_lsn,
-                     helper->pages[i].base_lsn);
+        atomic_store(&channel->segments[i].base_lsn, helper->pages[i].base_lsn);
         atomic_store(&channel->segments[i].state, helper->pages[i].state);
     }
 }
@@ -108,8 +106,8 @@ int helper_reclaim_segments(struct helper *helper)
         if (result != 0)
             return result;
         is_prepared =
-            page->state == SYNCQ_SEGMENT_OPEN &&
-            i != channel->head_segment && i != channel->next_segment &&
+            page->state == SYNCQ_SEGMENT_OPEN && i != channel->head_segment &&
+            i != channel->next_segment &&
             atomic_load(&channel->segments[i].state) != SYNCQ_SEGMENT_CLOSED;
         syncq_reserve_unlock(queue);
         if (is_prepared) {
@@ -161,8 +159,7 @@ static int start_anew(struct helper *helper)
 }
 
 int helper_request_place(const struct helper *helper,
-                         const struct syncq_request *request,
-                         uint64_t *offset)
+                         const struct syncq_request *request, uint64_t *offset)
 {
     uint64_t end = helper->queue->data.segment_size - SYNCQ_PAGE_SIZE;
     uint64_t base;

@@ -22,9 +22,9 @@
 struct helper {
     const struct config *config;
     struct syncq_queue *queue;
-    struct syncq_channel *channel; /* of the queue, for short */
+    struct syncq_channel *channel;    /* of the queue, for short */
     struct syncq_segment_page *pages; /* as on disk, one per segment */
-    pthread_mutex_t lock;          /* superblock and failure */
+    pthread_mutex_t lock;             /* superblock and failure */
     pthread_t keeper;
     _Atomic int stop;
     _Atomic uint32_t keeper_bell; /* futex */
@@ -48,8 +48,7 @@ void helper_fail(struct helper *helper, const char *what, int error);
  * the caller has made.  SYNCQ_ERR_RANGE: it contradicts the segment.
  */
 int helper_request_place(const struct helper *helper,
-                         const struct syncq_request *request,
-                         uint64_t *offset);
+                         const struct syncq_request *request, uint64_t *offset);
 
 /* helper.c: read all segment pages; make both pages and channel agree on which
  * segments are free: one that was prepared before the last stop, and never

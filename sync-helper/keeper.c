@@ -62,10 +62,8 @@ static int open_segment(struct helper *helper, uint32_t segment)
     if (result != 0)
         return result;
     *page = opened;
-    atomic_store(&helper->channel->segments[segment].base_lsn,
-                 opened.base_lsn);
-    atomic_store(&helper->channel->segments[segment].state,
-                 SYNCQ_SEGMENT_OPEN);
+    atomic_store(&helper->channel->segments[segment].base_lsn, opened.base_lsn);
+    atomic_store(&helper->channel->segments[segment].state, SYNCQ_SEGMENT_OPEN);
     return 0;
 }
 
@@ -81,8 +79,7 @@ static int publish_segment(struct helper *helper, uint32_t segment, int last)
     if (channel->head_segment == SYNCQ_SEGMENT_NONE) {
         channel->head_segment = segment;
         channel->head_lsn =
-            atomic_load(&channel->segments[segment].base_lsn) +
-            SYNCQ_PAGE_SIZE;
+            atomic_load(&channel->segments[segment].base_lsn) + SYNCQ_PAGE_SIZE;
         channel->next_segment = SYNCQ_SEGMENT_NONE;
         /* Nothing below was left unsettled, and nothing lies in between. */
         atomic_store(&channel->durable_lsn, channel->head_lsn);
@@ -139,8 +136,7 @@ static int close_segments(struct helper *helper)
         page->state = SYNCQ_SEGMENT_CLOSED;
         page->end_lsn =
             page->base_lsn + queue->data.segment_size - SYNCQ_PAGE_SIZE;
-        result = syncq_data_write_segment_page(&queue->data, &queue->key,
-                                               page);
+        result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
     }
     return result;
 }

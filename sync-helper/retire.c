@@ -66,8 +66,8 @@ static int free_slots(struct helper *helper,
 
         if (result != 0)
             return result;
-        for (uint32_t slot = start; slot < start + SLOTS_PER_LOCK &&
-                                    slot < index->entry_count;
+        for (uint32_t slot = start;
+             slot < start + SLOTS_PER_LOCK && slot < index->entry_count;
              slot++) {
             struct syncq_entry_view view;
 
@@ -107,8 +107,7 @@ static int retire_segment(struct helper *helper, uint32_t segment)
     result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
     if (result != 0)
         return result;
-    atomic_store(&helper->channel->segments[segment].state,
-                 SYNCQ_SEGMENT_FREE);
+    atomic_store(&helper->channel->segments[segment].state, SYNCQ_SEGMENT_FREE);
     return free_slots(helper, gone_with_segment, segment);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "module/dirty.h"
 #include "module/error.h"
 #include "module/read.h"
 #include "module/recovery_internal.h"
@@ -13,23 +14,22 @@
 
 /* What is there is not the writer's record: no confirm, and no hole. */
 static int refuse_request(struct helper *helper, uint32_t number,
-                          const struct syncq_request *request,
-                          uint64_t offset)
+                          const struct syncq_request *request, uint64_t offset)
 {
     struct syncq_queue *queue = helper->queue;
     _Atomic uint32_t *word = &helper->channel->states[number];
     uint32_t state = atomic_load(word);
-    int result = syncq_void_write(queue, request->segment, offset,
-                                  request->lsn, request->size);
+    int result = syncq_void_write(queue, request->segment, offset, request->lsn,
+                                  request->size);
 
     if (result == 0)
         result = syncq_data_sync(&queue->data, request->segment, offset,
                                  SYNCQ_RECORD_STEP);
-    while (result == 0 && !atomic_compare_exchange_weak(
-                              word, &state,
-                              state == SYNCQ_REQUEST_LEFT
-                                  ? SYNCQ_REQUEST_FREE
-                                  : SYNCQ_REQUEST_FAILED))
+    while (result == 0 &&
+           !atomic_compare_exchange_weak(word, &state,
+                                         state == SYNCQ_REQUEST_LEFT
+                                             ? SYNCQ_REQUEST_FREE
+                                             : SYNCQ_REQUEST_FAILED))
         ;
     syncq_futex_wake(word);
     return result;
@@ -74,9 +74,7 @@ static int redo_requests(struct helper *helper)
             if (result != 0)
                 return result;
         }
-        for (uint64_t at = offset; at < offset + request.size;
-             at += SYNCQ_RECORD_STEP)
-            (void)__atomic_fetch_or(&map[at], 0, __ATOMIC_RELAXED);
+        dirty_pages(map + offset, request.size);
         if (state == SYNCQ_REQUEST_RECEIPT)
             (void)atomic_compare_exchange_strong(&channel->states[i], &state,
                                                  SYNCQ_REQUEST_SENT);
@@ -94,8 +92,7 @@ static int redo_pages(struct helper *helper)
         if (helper->pages[i].state != SYNCQ_SEGMENT_FREE)
             result = syncq_data_write_segment_page(&queue->data, &queue->key,
                                                    &helper->pages[i]);
-    for (uint64_t at = 0; at < queue->index.map_size; at += SYNCQ_PAGE_SIZE)
-        (void)__atomic_fetch_or(&queue->index.map[at], 0, __ATOMIC_RELAXED);
+    dirty_pages(queue->index.map, queue->index.map_size);
     return result;
 }
 
@@ -121,8 +118,8 @@ static int check_channel(struct helper *helper)
 int takeover_serve(struct helper *helper)
 {
     struct syncq_queue *queue = helper->queue;
-    int result = syncq_channel_attach(queue->run_directory, 1,
-                                      queue->key.uuid, &queue->handle);
+    int result = syncq_channel_attach(queue->run_directory, 1, queue->key.uuid,
+                                      &queue->handle);
 
     if (result != 0)
         return result;

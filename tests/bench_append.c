@@ -8,8 +8,9 @@
  * 16 and 64 threads append 4 KiB messages, each waiting for its confirm.  The
  * rounds are interleaved with a loop of bare stores and msync calls on a file
  * of its own, made the same way.  The time that an append holds the shared
- * lock is measured from outside (bench_lock.c).  Device bytes are read from the counters of
- * the block device below DIRECTORY, so the device should be idle otherwise.
+ * lock is measured from outside (bench_lock.c).  Device bytes are read from the
+ * counters of the block device below DIRECTORY, so the device should be idle
+ * otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,13 +165,11 @@ static struct figures run_writers(struct bench *bench, int count)
     figures.rate = (double)atomic_load(&bench->appends) / took;
     figures.batch = (double)(after.appends - before.appends) /
                     (double)(after.batches - before.batches);
-    figures.bytes_per_byte =
-        (double)(device_bytes(bench->directory) - device) /
-        (double)(after.append_bytes - before.append_bytes);
+    figures.bytes_per_byte = (double)(device_bytes(bench->directory) - device) /
+                             (double)(after.append_bytes - before.append_bytes);
     figures.sync_p50_us = syncq_histogram_quantile(&after.sync_us, 0.5);
     figures.confirm_p50_us = syncq_histogram_quantile(&after.confirm_us, 0.5);
-    figures.confirm_p99_us =
-        syncq_histogram_quantile(&after.confirm_us, 0.99);
+    figures.confirm_p99_us = syncq_histogram_quantile(&after.confirm_us, 0.99);
     figures.lock_p50_ns = bench_lock_quantile_ns(0.5);
     figures.lock_p99_ns = bench_lock_quantile_ns(0.99);
     return figures;
@@ -244,8 +243,7 @@ static pid_t start_helper(const char *program, const char *directory)
     (void)snprintf(queue, sizeof queue, "queue_directory=%s/queue", directory);
     (void)snprintf(run, sizeof run, "run_directory=%s/run", directory);
     execl(program, program, "-e", "-c", "/dev/null", "-o", queue, "-o", run,
-          "-o", "allow_any_filesystem=yes", "-o", owner,
-          (char *)NULL);
+          "-o", "allow_any_filesystem=yes", "-o", owner, (char *)NULL);
     _exit(127);
 }
 

@@ -35,9 +35,8 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
     uint64_t bucket = (clock_ns() - locked_ns) / STEP_NS;
 
-    atomic_fetch_add_explicit(
-        &buckets[bucket < BUCKETS ? bucket : BUCKETS - 1], 1,
-        memory_order_relaxed);
+    atomic_fetch_add_explicit(&buckets[bucket < BUCKETS ? bucket : BUCKETS - 1],
+                              1, memory_order_relaxed);
     return __real_pthread_mutex_unlock(mutex);
 }
 

@@ -189,8 +189,8 @@ END
         ext2/ext3 | xfs) ;;
         *) echo "allow_any_filesystem = yes" >>"$dir/syncq/syncq.conf" ;;
     esac
-    # Captured mail triggers nobody, so after a crash only master's wakeup
-    # brings the queue manager back.
+    # After a crash without new mail only master's wakeup brings a queue
+    # manager back; nobody waits five minutes here.
     sed -i '/^qmgr /s/ 300 / 5 /' "$dir/config/master.cf"
     instance_swap_service "$dir" qmgr "$build/qmgr/syncq-qmgr"
     instance_swap_service "$dir" showq "$build/qmgr/syncq-showq"

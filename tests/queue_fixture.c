@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,8 @@ static struct fixture *fixture_bare(void)
                    fixture->directory);
     assert_int_equal(mkdir(fixture->queue, 0700), 0);
     assert_int_equal(mkdir(fixture->run, 0700), 0);
-    assert_int_equal(config_read("/dev/null", &fixture->config, error,
-                                 sizeof error),
-                     0);
+    assert_int_equal(
+        config_read("/dev/null", &fixture->config, error, sizeof error), 0);
     free(fixture->config.queue_directory);
     free(fixture->config.run_directory);
     fixture->config.queue_directory = strdup(fixture->queue);
@@ -235,9 +235,13 @@ void fixture_damage(const struct fixture *fixture, const char *name,
                     uint64_t offset, size_t size)
 {
     uint8_t *bytes = malloc(size);
+    int fd = open(fixture_path(fixture, name), O_RDONLY | O_CLOEXEC);
 
-    assert_non_null(bytes);
-    memset(bytes, 0xa5, size);
+    assert_true(bytes != NULL && fd >= 0);
+    assert_int_equal(pread(fd, bytes, size, (off_t)offset), size);
+    close(fd);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] ^= 0xa5;
     fixture_overwrite(fixture, name, offset, bytes, size);
     free(bytes);
 }
@@ -255,9 +259,9 @@ struct syncq_queue *fixture_reader(const struct fixture *fixture)
 {
     struct syncq_queue *queue = NULL;
 
-    assert_result(syncq_queue_open(fixture->queue, fixture->run,
-                                   SYNCQ_OPEN_READ, &queue),
-                  0);
+    assert_result(
+        syncq_queue_open(fixture->queue, fixture->run, SYNCQ_OPEN_READ, &queue),
+        0);
     return queue;
 }
 
@@ -286,4 +290,28 @@ static int is_durable(struct fixture *fixture, void *context)
 void fixture_until_durable(struct fixture *fixture)
 {
     fixture_until(fixture, is_durable, NULL);
+}
+
+uint64_t fixture_dirtied_bytes(void)
+{
+    char line[128];
+    uint64_t bytes = 0;
+    FILE *file = fopen("/proc/self/io", "re");
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "write_bytes: %" SCNu64, &bytes) == 1)
+            break;
+    if (file != NULL)
+        (void)fclose(file);
+    return bytes;
+}
+
+void fixture_clean_cache(const struct fixture *fixture)
+{
+    int fd = open(fixture_path(fixture, SYNCQ_DATA_FILE), O_RDWR | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fsync(fd), 0);
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
 }

@@ -73,7 +73,7 @@ const char *fixture_path(const struct fixture *fixture, const char *name);
 /* Overwrite size bytes of a file of the queue at offset. */
 void fixture_overwrite(const struct fixture *fixture, const char *name,
                        uint64_t offset, const void *bytes, size_t size);
-/* The same with bytes that are nothing. */
+/* Change each of these bytes. */
 void fixture_damage(const struct fixture *fixture, const char *name,
                     uint64_t offset, size_t size);
 /* Copy a file, by path or from another queue, over one of this queue. */
@@ -95,6 +95,12 @@ void fixture_until(struct fixture *fixture,
 
 /* Wait until all that was sent is durable, and the channel says so. */
 void fixture_until_durable(struct fixture *fixture);
+
+/* Bytes of pages that this process made dirty so far; 0: nobody counts them. */
+uint64_t fixture_dirtied_bytes(void);
+/* Let the kernel call all pages of the data file clean, and drop those that
+ * nobody has mapped, so that none lies in a large one that counts at once. */
+void fixture_clean_cache(const struct fixture *fixture);
 
 /* ---- mails ---- */
 

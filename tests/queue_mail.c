@@ -173,8 +173,7 @@ void mail_mark(struct syncq_queue *queue, const struct mail *mails,
             struct syncq_entry_view view;
             struct syncq_state state;
 
-            assert_true(
-                find_entry(queue, mails[i].sequence, part, &view));
+            assert_true(find_entry(queue, mails[i].sequence, part, &view));
             state = view.state;
             state.status = (uint8_t)status;
             if (status == SYNCQ_STATUS_DONE)
@@ -232,8 +231,7 @@ struct part_states *states_read(const struct fixture *fixture)
         struct syncq_entry_view view;
 
         if (syncq_entry_read(queue, slot, &view) != 0) {
-            assert_int_equal(queue->index.entries[slot].kind,
-                             SYNCQ_ENTRY_FREE);
+            assert_int_equal(queue->index.entries[slot].kind, SYNCQ_ENTRY_FREE);
             continue;
         }
         states->parts[states->count++] =
@@ -245,8 +243,7 @@ struct part_states *states_read(const struct fixture *fixture)
     }
     lists_check(queue);
     syncq_queue_close(queue);
-    qsort(states->parts, states->count, sizeof states->parts[0],
-          compare_parts);
+    qsort(states->parts, states->count, sizeof states->parts[0], compare_parts);
     return states;
 }
 
@@ -301,8 +298,8 @@ uint32_t log_check(struct syncq_queue *queue, uint64_t durable_lsn)
         if (syncq_segment_base(queue, i, &base) != 0)
             continue;
         walk.at = base + SYNCQ_PAGE_SIZE;
-        assert_result(
-            syncq_log_scan(queue, i, base, SYNCQ_PAGE_SIZE, &visitor), 0);
+        assert_result(syncq_log_scan(queue, i, base, SYNCQ_PAGE_SIZE, &visitor),
+                      0);
         assert_int_equal(walk.at,
                          base + queue->data.segment_size - SYNCQ_PAGE_SIZE);
     }

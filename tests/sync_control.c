@@ -189,7 +189,7 @@ int __wrap_syncq_latch_set(int directory_fd, uint64_t durable_lsn)
     return __real_syncq_latch_set(directory_fd, durable_lsn);
 }
 
-static void start(struct fixture *fixture, struct fixture *medium)
+void sync_control_start_with(struct fixture *fixture, struct fixture *medium)
 {
     pthread_mutex_lock(&control.mutex);
     control.fixture = fixture;
@@ -203,12 +203,12 @@ static void start(struct fixture *fixture, struct fixture *medium)
 
 void sync_control_start(struct fixture *fixture)
 {
-    start(fixture, fixture_image(fixture));
+    sync_control_start_with(fixture, fixture_image(fixture));
 }
 
 void sync_control_start_light(struct fixture *fixture)
 {
-    start(fixture, NULL);
+    sync_control_start_with(fixture, NULL);
 }
 
 void sync_control_stop(void)

@@ -16,6 +16,9 @@
 void sync_control_start(struct fixture *fixture);
 /* The same without what a power cut needs. */
 void sync_control_start_light(struct fixture *fixture);
+/* The same where the medium lags behind the files already; it is freed by
+ * sync_control_stop. */
+void sync_control_start_with(struct fixture *fixture, struct fixture *medium);
 void sync_control_stop(void);
 
 /* Stop every msync of a segment until released; wait until one is stopped. */

@@ -11,8 +11,8 @@
 
 static void test_append__sizes__read_back_identical(void **state)
 {
-    static const size_t sizes[] = {0,    1,    127,  128,  255,
-                                   256,  257,  4095, 4096, 4097,
+    static const size_t sizes[] = {0,    1,    127,   128,    255,
+                                   256,  257,  4095,  4096,   4097,
                                    8191, 8192, 65536, 1 << 20};
     enum { COUNT = sizeof sizes / sizeof sizes[0] };
     struct fixture *fixture = *state;
@@ -56,8 +56,8 @@ static void test_append__largest__fits_and_one_more_does_not(void **state)
     struct syncq_queue_status status;
     struct syncq_ticket ticket;
     struct mail mail;
-    size_t size = content_for_record(
-        fixture->writer, syncq_record_size_max(fixture->writer));
+    size_t size = content_for_record(fixture->writer,
+                                     syncq_record_size_max(fixture->writer));
 
     mail_init(&mail, 7, 1, 1, size + 1);
     assert_result(mail_append(fixture->writer, &mail, &ticket),
@@ -176,8 +176,8 @@ static void test_append__many_threads__all_there_each_once(void **state)
     for (unsigned i = 0; i < THREADS; i++) {
         threads[i].fixture = fixture;
         threads[i].number = i;
-        assert_int_equal(
-            pthread_create(&ids[i], NULL, store_many, &threads[i]), 0);
+        assert_int_equal(pthread_create(&ids[i], NULL, store_many, &threads[i]),
+                         0);
     }
     for (unsigned i = 0; i < THREADS; i++)
         (void)pthread_join(ids[i], NULL);
@@ -263,18 +263,17 @@ static void check_mark(const struct syncq_mark *have,
 static void test_marks__appended__are_read_back(void **state)
 {
     struct fixture *fixture = *state;
-    struct syncq_mark mark = {
-        .sequence = 0x123456789abcdef0,
-        .part = 65534,
-        .state = {.mask = UINT64_MAX,
-                  .last_attempt_s = 1,
-                  .next_attempt_s = UINT32_MAX,
-                  .attempts = 65535,
-                  .reason = 77,
-                  .dsn_class = 4,
-                  .dsn_subject = 7,
-                  .dsn_detail = 999,
-                  .status = SYNCQ_STATUS_DEFERRED}};
+    struct syncq_mark mark = {.sequence = 0x123456789abcdef0,
+                              .part = 65534,
+                              .state = {.mask = UINT64_MAX,
+                                        .last_attempt_s = 1,
+                                        .next_attempt_s = UINT32_MAX,
+                                        .attempts = 65535,
+                                        .reason = 77,
+                                        .dsn_class = 4,
+                                        .dsn_subject = 7,
+                                        .dsn_detail = 999,
+                                        .status = SYNCQ_STATUS_DEFERRED}};
     struct syncq_mark decoded;
     struct syncq_record record;
     struct syncq_ticket ticket;
@@ -290,8 +289,7 @@ static void test_marks__appended__are_read_back(void **state)
                   0);
     syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
     first_lsn = ticket.lsn;
-    assert_result(
-        syncq_record_read(fixture->writer, first_lsn, 0, &record), 0);
+    assert_result(syncq_record_read(fixture->writer, first_lsn, 0, &record), 0);
     assert_int_equal(record.header.type, SYNCQ_RECORD_MARKS);
     assert_int_equal(record.header.previous_marks, 0);
     assert_int_equal(record.content_size, 64);
@@ -302,8 +300,8 @@ static void test_marks__appended__are_read_back(void **state)
     assert_result(syncq_marks_append(fixture->writer, &mark, 1, &ticket), 0);
     assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
                   0);
-    assert_result(
-        syncq_record_read(fixture->writer, ticket.lsn, 0, &record), 0);
+    assert_result(syncq_record_read(fixture->writer, ticket.lsn, 0, &record),
+                  0);
     assert_int_equal(record.header.previous_marks, first_lsn);
     syncq_record_clear(&record);
     syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
@@ -337,9 +335,8 @@ static void test_read__wrong_place_or_message__bad_record(void **state)
     assert_result(
         syncq_record_read(fixture->writer, mail.lsn + 256, 0, &record),
         SYNCQ_ERR_BAD_RECORD);
-    assert_result(
-        syncq_record_read(fixture->writer, mail.lsn + 1, 0, &record),
-        SYNCQ_ERR_BAD_RECORD);
+    assert_result(syncq_record_read(fixture->writer, mail.lsn + 1, 0, &record),
+                  SYNCQ_ERR_BAD_RECORD);
     assert_result(syncq_record_read(fixture->writer, 0, 0, &record),
                   SYNCQ_ERR_BAD_RECORD);
     assert_result(syncq_record_read(fixture->writer, UINT64_MAX, 0, &record),

@@ -47,7 +47,8 @@ static void test_channel__none__no_helper(void **state)
     (void)snprintf(missing, sizeof missing, "%s/none", (char *)*state);
     assert_result(syncq_channel_attach(missing, 1, uuid, &handle),
                   SYNCQ_ERR_NO_HELPER);
-    assert_result(syncq_channel_create(missing, uuid, &handle), ENOENT);
+    assert_result(syncq_channel_create(missing, uuid, &handle),
+                  SYNCQ_ERR_RUN_DIRECTORY);
     assert_int_equal(handle.fd, -1);
     syncq_channel_detach(&handle);
 }

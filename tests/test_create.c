@@ -78,9 +78,8 @@ static void test_create__small__files_as_described(void **state)
     assert_int_equal(file_size(directory, SYNCQ_INDEX_FILE, &status),
                      SYNCQ_INDEX_ENTRIES_OFFSET + 1024 * SYNCQ_ENTRY_SIZE);
     assert_int_equal(file_size(directory, SYNCQ_KEY_FILE, &status), 32);
-    assert_result(syncq_queue_open(directory, directory, SYNCQ_OPEN_READ,
-                                   &queue),
-                  0);
+    assert_result(
+        syncq_queue_open(directory, directory, SYNCQ_OPEN_READ, &queue), 0);
     assert_int_equal(lseek(queue->data.fd, 0, SEEK_HOLE),
                      SMALL + SYNCQ_DATA_OFFSET);
     assert_result(syncq_latch_read(queue->directory_fd, &lsn), 0);
@@ -92,9 +91,9 @@ static void test_create__small__files_as_described(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         struct syncq_segment_page page;
 
-        assert_result(syncq_data_read_segment_page(&queue->data, &queue->key,
-                                                   i, &page),
-                      0);
+        assert_result(
+            syncq_data_read_segment_page(&queue->data, &queue->key, i, &page),
+            0);
         assert_int_equal(page.state, SYNCQ_SEGMENT_FREE);
     }
     syncq_queue_close(queue);
@@ -108,8 +107,7 @@ static void test_create__defaults__chosen_by_size(void **state)
     struct syncq_queue *queue;
 
     assert_result(syncq_queue_create(*state, &options), 0);
-    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue),
-                  0);
+    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue), 0);
     assert_result(syncq_queue_status(queue, &status), 0);
     assert_int_equal(status.segment_size, 8 << 20);
     assert_int_equal(status.segment_count, 20);
@@ -149,13 +147,11 @@ static void test_create__twice__exists_and_unchanged(void **state)
     uint8_t uuid[SYNCQ_UUID_SIZE];
 
     assert_result(syncq_queue_create(*state, &options), 0);
-    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue),
-                  0);
+    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue), 0);
     memcpy(uuid, queue->key.uuid, sizeof uuid);
     syncq_queue_close(queue);
     assert_result(syncq_queue_create(*state, &options), SYNCQ_ERR_EXISTS);
-    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue),
-                  0);
+    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue), 0);
     assert_memory_equal(uuid, queue->key.uuid, sizeof uuid);
     syncq_queue_close(queue);
 }

@@ -46,8 +46,8 @@ static void test_gate__opened_and_closed__seen_by_others(void **state)
     syncq_queue_close(reader);
 }
 
-static void test_gate__manager_died_while_it_wrote__closed_without_text(
-    void **state)
+static void
+test_gate__manager_died_while_it_wrote__closed_without_text(void **state)
 {
     struct fixture *fixture = *state;
     char text[SYNCQ_GATE_TEXT_SIZE];

@@ -19,11 +19,9 @@ enum { COUNT = 12 };
  * Send one mail whose msync is stopped, then `count` more, which gather
  * meanwhile; let go and return how many batches the gathered ones took.
  */
-static uint64_t batches_of(struct fixture *fixture, unsigned count,
-                           size_t size)
+static uint64_t batches_of(struct fixture *fixture, unsigned count, size_t size)
 {
-    struct syncq_statistics *statistics =
-        &fixture->helper.channel->statistics;
+    struct syncq_statistics *statistics = &fixture->helper.channel->statistics;
     struct syncq_ticket tickets[COUNT + 1];
     struct mail mails[COUNT + 1];
     uint64_t batches;
@@ -31,19 +29,17 @@ static uint64_t batches_of(struct fixture *fixture, unsigned count,
     sync_hold();
     for (unsigned i = 0; i <= count; i++) {
         mail_init(&mails[i], i, 1, 1, size);
-        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]),
-                      0);
+        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]), 0);
         if (i == 0)
             sync_wait_held();
     }
     batches = statistics->batches;
     sync_release();
     for (unsigned i = 0; i <= count; i++) {
-        assert_result(syncq_ticket_wait(fixture->writer, &tickets[i],
-                                        FIXTURE_WAIT_MS),
-                      0);
-        syncq_ticket_finish(fixture->writer, &tickets[i],
-                            SYNCQ_STATUS_SYNCED);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &tickets[i], FIXTURE_WAIT_MS),
+            0);
+        syncq_ticket_finish(fixture->writer, &tickets[i], SYNCQ_STATUS_SYNCED);
         mail_check(fixture->writer, &mails[i]);
     }
     return statistics->batches - batches - 1;
@@ -107,11 +103,10 @@ static void test_batch__gap_max__far_request_waits(void **state)
     batches = fixture->helper.channel->statistics.batches;
     sync_release();
     for (unsigned i = 0; i < 3; i++) {
-        assert_result(syncq_ticket_wait(fixture->writer, &tickets[i],
-                                        FIXTURE_WAIT_MS),
-                      0);
-        syncq_ticket_finish(fixture->writer, &tickets[i],
-                            SYNCQ_STATUS_SYNCED);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &tickets[i], FIXTURE_WAIT_MS),
+            0);
+        syncq_ticket_finish(fixture->writer, &tickets[i], SYNCQ_STATUS_SYNCED);
     }
     assert_int_equal(fixture->helper.channel->statistics.batches - batches, 3);
     (void)log_check(fixture->writer, fixture->helper.channel->durable_lsn);
@@ -141,8 +136,8 @@ static int is_closed(struct fixture *fixture, void *context)
                                                *(uint32_t *)context, &page),
                   0);
     return page.state == SYNCQ_SEGMENT_CLOSED &&
-           page.end_lsn == page.base_lsn + FIXTURE_SEGMENT_SIZE -
-                               SYNCQ_PAGE_SIZE;
+           page.end_lsn ==
+               page.base_lsn + FIXTURE_SEGMENT_SIZE - SYNCQ_PAGE_SIZE;
 }
 
 static void test_segment__full__next_one_and_tail_void(void **state)
@@ -212,8 +207,7 @@ static void test_append__segments_full__the_last_is_left_to_marks(void **state)
     /* Marks go on; a mail that would fit behind them does not. */
     segment = fixture->helper.channel->head_segment;
     while (fixture->helper.channel->head_segment == segment)
-        mail_mark(fixture->writer, mails, count, SYNCQ_STATUS_HELD,
-                  &marks_lsn);
+        mail_mark(fixture->writer, mails, count, SYNCQ_STATUS_HELD, &marks_lsn);
     assert_result(mail_append(fixture->writer, &more, &ticket),
                   SYNCQ_ERR_SEGMENTS_FULL);
     (void)log_check(fixture->writer, fixture->helper.channel->durable_lsn);

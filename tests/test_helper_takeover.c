@@ -45,8 +45,7 @@ static void test_helper__killed__successor_confirms(void **state)
     fixture_open(fixture);
     for (unsigned i = 0; i < COUNT; i++) {
         mail_init(&mails[i], i, 2, 2, i * 3000);
-        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]),
-                      0);
+        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]), 0);
     }
     await_receipt(fixture, &tickets[0]);
     writer_kill(&helper);
@@ -56,8 +55,7 @@ static void test_helper__killed__successor_confirms(void **state)
                       SYNCQ_ERR_TIMEOUT);
     /* One that was given up meanwhile. */
     assert_result(syncq_ticket_abandon(fixture->writer, &tickets[1]), 0);
-    syncq_ticket_finish(fixture->writer, &tickets[1],
-                        SYNCQ_STATUS_CANCELLED);
+    syncq_ticket_finish(fixture->writer, &tickets[1], SYNCQ_STATUS_CANCELLED);
     fixture_start(fixture);
     assert_true(syncq_helper_running(fixture->writer));
     for (unsigned i = 0; i < COUNT; i++) {
@@ -70,8 +68,7 @@ static void test_helper__killed__successor_confirms(void **state)
         }
         mail_check(fixture->writer, &mails[i]);
         assert_int_equal(mail_status(fixture->writer, &mails[i], 1),
-                         i == 1 ? SYNCQ_STATUS_CANCELLED
-                                : SYNCQ_STATUS_SYNCED);
+                         i == 1 ? SYNCQ_STATUS_CANCELLED : SYNCQ_STATUS_SYNCED);
     }
     mail_store_simple(fixture->writer, &mails[0], 9, 100);
     (void)log_check(fixture->writer, fixture->helper.channel->durable_lsn);
@@ -110,6 +107,68 @@ static void test_helper__killed__pages_are_dirty_again(void **state)
     sync_control_stop();
 }
 
+/* The kernel calls all its pages clean, as after an msync that failed. */
+static void test_helper__killed__clean_pages_are_dirtied(void **state)
+{
+    enum { SIZE = 4 << 20 };
+    struct fixture *fixture = *state;
+    struct writer_process helper;
+    struct syncq_ticket ticket;
+    struct mail mail;
+    uint64_t before = fixture_dirtied_bytes();
+
+    if (before == 0)
+        skip();
+    fixture_clean_cache(fixture);
+    helper_process_start(&helper, fixture, 1);
+    fixture_open(fixture);
+    mail_init(&mail, 1, 1, 1, SIZE);
+    assert_result(mail_append(fixture->writer, &mail, &ticket), 0);
+    await_receipt(fixture, &ticket);
+    writer_kill(&helper);
+    fixture_clean_cache(fixture);
+    before = fixture_dirtied_bytes();
+    fixture_start(fixture);
+    assert_true(fixture_dirtied_bytes() - before >= SIZE);
+    assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
+                  0);
+    syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
+}
+
+/* A successor that opened the files long ago: what its predecessor did since
+ * then counts, or an LSN would be given twice. */
+static void test_helper__opened_before_the_last_died__reads_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer_process first;
+    struct helper second = {.config = &fixture->config};
+    struct syncq_superblock before, after;
+    struct mail mail;
+    uint64_t limit;
+
+    helper_process_start(&first, fixture, 0);
+    fixture_open(fixture);
+    assert_result(
+        syncq_queue_open_files(fixture->queue, fixture->run, 1, &second.queue),
+        0);
+    before = second.queue->data.superblock;
+    for (unsigned i = 0; i < 9; i++) /* into the next segment */
+        mail_store_simple(fixture->writer, &mail, i, 1 << 20);
+    while (fixture->writer->handle.channel->next_segment == SYNCQ_SEGMENT_NONE)
+        syncq_channel_ring(fixture->writer->handle.channel);
+    writer_kill(&first);
+    assert_result(takeover_serve(&second), 0);
+    after = second.queue->data.superblock;
+    limit =
+        atomic_load(
+            &second.channel->segments[second.channel->next_segment].base_lsn) +
+        FIXTURE_SEGMENT_SIZE;
+    assert_true(before.lsn_limit < limit);
+    assert_int_equal(after.lsn_limit, limit);
+    syncq_queue_close(second.queue);
+    free(second.pages);
+}
+
 /* What is at the place of a request is not its record: told so, and no hole
  * is left that would look like damage later. */
 static void test_helper__killed__record_not_genuine__refused(void **state)
@@ -127,8 +186,8 @@ static void test_helper__killed__record_not_genuine__refused(void **state)
     await_receipt(fixture, &ticket);
     writer_kill(&helper);
     assert_result(syncq_data_map(&fixture->writer->data, 0, &map), 0);
-    map[fixture_offset(fixture->writer, mail.lsn) - SYNCQ_DATA_OFFSET +
-        500] ^= 1;
+    map[fixture_offset(fixture->writer, mail.lsn) - SYNCQ_DATA_OFFSET + 500] ^=
+        1;
     fixture_start(fixture);
     assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
                   SYNCQ_ERR_SYNC_FAILED);
@@ -173,8 +232,8 @@ static void test_helper__killed_again_and_again__nothing_lost(void **state)
     for (unsigned i = 0; i < FLOWS; i++) {
         flows[i].fixture = fixture;
         flows[i].number = i;
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, flow_run, &flows[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, flow_run, &flows[i]),
+                         0);
     }
     for (unsigned kill_at = 5; kill_at < 55; kill_at += 5) {
         while (atomic_load(&flows[0].done) < kill_at)
@@ -235,8 +294,7 @@ static void test_helper__died_failed__successor_latches(void **state)
     mail_init(&mail, 1, 1, 1, 2000);
     assert_result(mail_append(fixture->writer, &mail, &ticket), 0);
     await_receipt(fixture, &ticket);
-    atomic_store(&fixture->writer->handle.channel->state,
-                 SYNCQ_CHANNEL_FAILED);
+    atomic_store(&fixture->writer->handle.channel->state, SYNCQ_CHANNEL_FAILED);
     writer_kill(&helper);
     assert_int_equal(fixture_start_fails(fixture), EX_DATAERR);
     assert_result(syncq_latch_read(fixture->writer->directory_fd, &lsn),
@@ -298,6 +356,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         QUEUE(test_helper__killed__successor_confirms),
         QUEUE(test_helper__killed__pages_are_dirty_again),
+        QUEUE(test_helper__killed__clean_pages_are_dirtied),
+        QUEUE(test_helper__opened_before_the_last_died__reads_again),
         QUEUE(test_helper__killed__record_not_genuine__refused),
         QUEUE(test_helper__killed_again_and_again__nothing_lost),
         QUEUE(test_helper__killed_without_writers__recovers),

@@ -131,8 +131,7 @@ static void append_and_stop(struct syncq_queue *queue, int to, void *context)
     mail_init(&step->mail, 5, 6, 3, 6000);
     if (mail_append(queue, &step->mail, &ticket) != 0)
         _exit(103);
-    if (step->wait &&
-        syncq_ticket_wait(queue, &ticket, FIXTURE_WAIT_MS) != 0)
+    if (step->wait && syncq_ticket_wait(queue, &ticket, FIXTURE_WAIT_MS) != 0)
         _exit(104);
     if (step->abandon && syncq_ticket_abandon(queue, &ticket) != 0)
         _exit(105);
@@ -148,8 +147,8 @@ static void check_parts(struct fixture *fixture, const struct mail *mail,
         assert_int_equal(mail_status(fixture->writer, mail, part), status);
     mail_check(fixture->writer, mail);
     for (uint32_t part = 0; part < mail->part_count; part++)
-        assert_int_equal(
-            fixture->writer->index.entries[mail->slots[part]].lock, 0);
+        assert_int_equal(fixture->writer->index.entries[mail->slots[part]].lock,
+                         0);
 }
 
 static void test_writer__dies_after_request__synced_for_it(void **state)
@@ -216,8 +215,8 @@ static void test_writer__dies_after_finish__as_it_said(void **state)
 
 /* A confirm that its writer never saw, then a stop: it is no clean one as
  * long as the parts are not finished, and nothing is lost by it. */
-static void test_writer__dies_before_finish_and_helper_stops__synced(
-    void **state)
+static void
+test_writer__dies_before_finish_and_helper_stops__synced(void **state)
 {
     struct fixture *fixture = *state;
     struct syncq_recovery_report recovery;

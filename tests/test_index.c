@@ -202,8 +202,7 @@ static void test_entry_update__another_part_by_now__refused(void **state)
     assert_result(syncq_entry_update(queue, &other, &changed),
                   SYNCQ_ERR_BAD_ENTRY);
     other.slot = FIXTURE_ENTRY_COUNT;
-    assert_result(syncq_entry_update(queue, &other, &changed),
-                  SYNCQ_ERR_RANGE);
+    assert_result(syncq_entry_update(queue, &other, &changed), SYNCQ_ERR_RANGE);
     assert_result(syncq_entry_update(queue, &view, &changed), 0);
     assert_int_equal(view.state.status, SYNCQ_STATUS_HELD);
     assert_result(syncq_entry_read(queue, 9, &read), 0);
@@ -254,8 +253,8 @@ static void test_index_open__damaged_header__refused(void **state)
 {
     struct fixture *fixture = *state;
     struct fixture *clean = fixture_new();
-    off_t size = SYNCQ_INDEX_ENTRIES_OFFSET +
-                 FIXTURE_ENTRY_COUNT * SYNCQ_ENTRY_SIZE;
+    off_t size =
+        SYNCQ_INDEX_ENTRIES_OFFSET + FIXTURE_ENTRY_COUNT * SYNCQ_ENTRY_SIZE;
 
     assert_result(open_index_result(fixture), 0);
     for (uint64_t at = 0; at < sizeof(struct syncq_index_header); at++) {
@@ -263,9 +262,8 @@ static void test_index_open__damaged_header__refused(void **state)
         assert_result(open_index_result(fixture), SYNCQ_ERR_INDEX);
         fixture_copy_file(clean, fixture, SYNCQ_INDEX_FILE);
     }
-    assert_int_equal(truncate(fixture_path(fixture, SYNCQ_INDEX_FILE),
-                              size - 1),
-                     0);
+    assert_int_equal(
+        truncate(fixture_path(fixture, SYNCQ_INDEX_FILE), size - 1), 0);
     assert_result(open_index_result(fixture), SYNCQ_ERR_INDEX);
     assert_int_equal(truncate(fixture_path(fixture, SYNCQ_INDEX_FILE), 0), 0);
     assert_result(open_index_result(fixture), SYNCQ_ERR_INDEX);
@@ -296,8 +294,7 @@ static void test_lists__take_and_give_back__consistent(void **state)
     assert_result(syncq_index_take(index, FIXTURE_ENTRY_COUNT, 5, all), 0);
     assert_int_equal(index->lists->free_count, 0);
     lists_check(queue);
-    assert_result(syncq_index_take(index, 1, 5, slots),
-                  SYNCQ_ERR_ENTRIES_FULL);
+    assert_result(syncq_index_take(index, 1, 5, slots), SYNCQ_ERR_ENTRIES_FULL);
     syncq_queue_close(queue);
 }
 
@@ -308,8 +305,8 @@ static int owned_by_five(uint32_t slot, uint32_t lock, void *context)
     return lock == 5;
 }
 
-static void test_lists__links_are_nonsense__rebuilt_from_identities(
-    void **state)
+static void
+test_lists__links_are_nonsense__rebuilt_from_identities(void **state)
 {
     struct syncq_queue *queue = open_writable(*state);
     struct syncq_index *index = &queue->index;

@@ -20,8 +20,7 @@
 static int open_result(struct fixture *fixture, enum syncq_open_mode mode)
 {
     struct syncq_queue *queue = (struct syncq_queue *)1;
-    int result =
-        syncq_queue_open(fixture->queue, fixture->run, mode, &queue);
+    int result = syncq_queue_open(fixture->queue, fixture->run, mode, &queue);
 
     if (result == 0)
         syncq_queue_close(queue);
@@ -218,8 +217,8 @@ static void test_open__superblocks__one_is_enough(void **state)
 static void test_open__truncated__refused(void **state)
 {
     struct fixture *fixture = *state;
-    uint64_t size = SYNCQ_DATA_OFFSET +
-                    FIXTURE_SEGMENT_COUNT * FIXTURE_SEGMENT_SIZE;
+    uint64_t size =
+        SYNCQ_DATA_OFFSET + FIXTURE_SEGMENT_COUNT * FIXTURE_SEGMENT_SIZE;
 
     assert_int_equal(
         truncate(fixture_path(fixture, SYNCQ_DATA_FILE), (off_t)size - 1), 0);
@@ -274,14 +273,12 @@ static void test_open__during_recovery__recovering(void **state)
     assert_result(
         syncq_queue_open_files(fixture->queue, fixture->run, 1, &queue), 0);
     assert_result(syncq_data_lock(&queue->data, 1), 0);
-    assert_result(open_result(fixture, SYNCQ_OPEN_WRITE),
-                  SYNCQ_ERR_RECOVERING);
+    assert_result(open_result(fixture, SYNCQ_OPEN_WRITE), SYNCQ_ERR_RECOVERING);
     syncq_queue_close(queue);
     /* ... and a channel is not open before it is done. */
     fixture_start(fixture);
     atomic_store(&fixture->helper.channel->state, SYNCQ_CHANNEL_STARTING);
-    assert_result(open_result(fixture, SYNCQ_OPEN_WRITE),
-                  SYNCQ_ERR_RECOVERING);
+    assert_result(open_result(fixture, SYNCQ_OPEN_WRITE), SYNCQ_ERR_RECOVERING);
     atomic_store(&fixture->helper.channel->state, SYNCQ_CHANNEL_OPEN);
     assert_result(open_result(fixture, SYNCQ_OPEN_WRITE), 0);
 }
@@ -350,8 +347,7 @@ static void test_manager_lock__one_holder(void **state)
     int fd = -1, second = -1;
 
     assert_result(syncq_manager_lock(fixture->queue, &fd), 0);
-    assert_result(syncq_manager_lock(fixture->queue, &second),
-                  SYNCQ_ERR_BUSY);
+    assert_result(syncq_manager_lock(fixture->queue, &second), SYNCQ_ERR_BUSY);
     assert_int_equal(second, -1);
     close(fd);
     assert_result(syncq_manager_lock(fixture->queue, &second), 0);

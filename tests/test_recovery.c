@@ -85,9 +85,8 @@ static void crash_prepare(struct fixture *fixture, struct crash *crash)
 static void crash_end(struct fixture *fixture, struct crash *crash)
 {
     sync_release();
-    assert_result(syncq_ticket_wait(fixture->writer, &crash->ticket,
-                                    FIXTURE_WAIT_MS),
-                  0);
+    assert_result(
+        syncq_ticket_wait(fixture->writer, &crash->ticket, FIXTURE_WAIT_MS), 0);
     syncq_ticket_finish(fixture->writer, &crash->ticket, SYNCQ_STATUS_SYNCED);
     sync_control_stop();
 }
@@ -113,8 +112,7 @@ static void check_confirmed(const struct fixture *image,
                              expected_status(i));
     }
     for (uint32_t part = 0; part < crash->open.part_count; part++)
-        assert_int_equal(mail_status(reader, &crash->open, part),
-                         open_status);
+        assert_int_equal(mail_status(reader, &crash->open, part), open_status);
     lists_check(reader);
     (void)log_check(reader, UINT64_MAX); /* nothing was left blank */
     syncq_queue_close(reader);
@@ -171,8 +169,8 @@ static void test_recover__torn_tail__void_without_alarm(void **state)
     for (unsigned page = 0; page < 12; page++) {
         struct fixture *image = fixture_image(fixture);
 
-        fixture_damage(image, SYNCQ_DATA_FILE,
-                       offset + page * SYNCQ_PAGE_SIZE, SYNCQ_PAGE_SIZE);
+        fixture_damage(image, SYNCQ_DATA_FILE, offset + page * SYNCQ_PAGE_SIZE,
+                       SYNCQ_PAGE_SIZE);
         assert_result(fixture_recover(image, &report, NULL), 0);
         assert_int_equal(report.damage_count, 0);
         assert_int_equal(report.slots_freed, 3);
@@ -267,6 +265,69 @@ static void test_recover__interrupted_anywhere__same_set(void **state)
     fixture_free(image);
 }
 
+/*
+ * After a mere crash the page cache holds a mail that the medium never got,
+ * and the kernel may call its pages clean.  Once recovery has called it synced,
+ * a power cut must not take it away.
+ */
+static void
+test_recover__crash_then_power_cut__what_was_found_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct part_states *want;
+    struct fixture *crashed, *cut;
+    struct crash crash;
+
+    crash_prepare(fixture, &crash);
+    crashed = fixture_image(fixture);
+    cut = sync_power_cut();
+    crash_end(fixture, &crash);
+    sync_control_start_with(crashed, cut);
+    assert_result(fixture_recover(crashed, NULL, NULL), 0);
+    cut = sync_power_cut();
+    sync_control_stop();
+    check_confirmed(crashed, &crash, SYNCQ_STATUS_SYNCED);
+    want = states_read(crashed);
+    check_recovers_to(fixture_image(cut), want);
+    /* Also when nothing but the log is left. */
+    assert_int_equal(unlink(fixture_path(cut, SYNCQ_INDEX_FILE)), 0);
+    check_recovers_to(cut, want);
+    free(want);
+    fixture_free(crashed);
+}
+
+/* It has to be dirty for that: a sync of clean pages writes nothing. */
+static void test_recover__crash__what_was_found_is_dirtied(void **state)
+{
+    enum { SIZE = 4 << 20 };
+    struct fixture *fixture = *state;
+    struct syncq_ticket ticket;
+    struct fixture *image;
+    struct mail mail;
+    uint64_t before = fixture_dirtied_bytes();
+
+    if (before == 0)
+        skip();
+    fixture_start(fixture);
+    fixture_open(fixture);
+    sync_control_start(fixture);
+    sync_hold();
+    mail_init(&mail, 1, 1, 1, SIZE);
+    assert_result(mail_append(fixture->writer, &mail, &ticket), 0);
+    sync_wait_held();
+    image = fixture_image(fixture);
+    sync_release();
+    assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
+                  0);
+    syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
+    sync_control_stop();
+    fixture_clean_cache(image);
+    before = fixture_dirtied_bytes();
+    assert_result(fixture_recover(image, NULL, NULL), 0);
+    assert_true(fixture_dirtied_bytes() - before >= SIZE);
+    fixture_free(image);
+}
+
 static int two_checkpoints(struct fixture *fixture, void *context)
 {
     return fixture->helper.channel->statistics.index_syncs >=
@@ -335,8 +396,7 @@ static void test_recover__all_finished__flushing_until_done(void **state)
     mail_store(fixture->writer, &some);
     for (uint32_t part = 0; part < 3; part++) {
         mark_mask(fixture, &all, part, 3, SYNCQ_STATUS_ACTIVE);
-        mark_mask(fixture, &some, part, part == 1 ? 1 : 3,
-                  SYNCQ_STATUS_ACTIVE);
+        mark_mask(fixture, &some, part, part == 1 ? 1 : 3, SYNCQ_STATUS_ACTIVE);
     }
     image = fixture_image(fixture);
     assert_result(fixture_recover(image, NULL, NULL), 0);
@@ -364,6 +424,8 @@ int main(void)
         QUEUE(test_recover__torn_tail__void_without_alarm),
         QUEUE(test_recover__twice__same_set),
         QUEUE(test_recover__interrupted_anywhere__same_set),
+        QUEUE(test_recover__crash_then_power_cut__what_was_found_stays),
+        QUEUE(test_recover__crash__what_was_found_is_dirtied),
         QUEUE(test_recover__new_below_the_checkpoint__by_its_record),
         QUEUE(test_recover__all_finished__flushing_until_done),
     };

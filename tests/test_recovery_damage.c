@@ -32,8 +32,8 @@ static void prepare(struct fixture *fixture, struct damage_case *damage)
             fixture_offset(fixture->writer, damage->mails[i].lsn);
         if (i % 4 != 3)
             continue;
-        mail_mark(fixture->writer, &damage->mails[i - 3], 2,
-                  SYNCQ_STATUS_DONE, &damage->marks_lsn[i / 4]);
+        mail_mark(fixture->writer, &damage->mails[i - 3], 2, SYNCQ_STATUS_DONE,
+                  &damage->marks_lsn[i / 4]);
         damage->marks_offset[i / 4] =
             fixture_offset(fixture->writer, damage->marks_lsn[i / 4]);
     }
@@ -211,9 +211,9 @@ static void test_damage__above_the_checkpoint__lost(void **state)
     {
         struct syncq_record record;
 
-        assert_result(syncq_record_read(reader, damage.mails[6].lsn, 0,
-                                        &record),
-                      SYNCQ_ERR_BAD_RECORD);
+        assert_result(
+            syncq_record_read(reader, damage.mails[6].lsn, 0, &record),
+            SYNCQ_ERR_BAD_RECORD);
     }
     syncq_queue_close(reader);
     fixture_free(image);
@@ -232,8 +232,8 @@ static void test_damage__beside_a_torn_place__told_apart(void **state)
     uint32_t slot;
 
     prepare(fixture, &damage);
-    assert_result(syncq_reserve(fixture->writer, SYNCQ_RESERVE_MESSAGE, 4096,
-                                1, &slot, &never),
+    assert_result(syncq_reserve(fixture->writer, SYNCQ_RESERVE_MESSAGE, 4096, 1,
+                                &slot, &never),
                   0);
     /* The first one is confirmed above it, the second one knows of that. */
     mail_store_simple(fixture->writer, &above[0], 100, 10);
@@ -273,8 +273,8 @@ static void test_damage__segment_pages__one_or_both(void **state)
             if (which & 2)
                 fixture_damage(image, SYNCQ_DATA_FILE, last, 64);
             if (!with_index)
-                assert_int_equal(
-                    unlink(fixture_path(image, SYNCQ_INDEX_FILE)), 0);
+                assert_int_equal(unlink(fixture_path(image, SYNCQ_INDEX_FILE)),
+                                 0);
             assert_result(fixture_recover(image, &report, NULL), 0);
             assert_int_equal(report.damage_count, 0);
             reader = fixture_reader(image);
@@ -282,8 +282,7 @@ static void test_damage__segment_pages__one_or_both(void **state)
                 unsigned status = plain_status(i);
 
                 /* Nothing says that the segment was not retired long ago. */
-                if (which == 3 && !with_index &&
-                    status == SYNCQ_STATUS_SYNCED)
+                if (which == 3 && !with_index && status == SYNCQ_STATUS_SYNCED)
                     status = SYNCQ_STATUS_HELD;
                 mail_check(reader, &damage.mails[i]);
                 assert_int_equal(mail_status(reader, &damage.mails[i], 0),
@@ -307,8 +306,7 @@ static void spoil_newest(struct fixture *fixture)
     uint64_t newest = reader->data.superblock.generation & 1;
 
     syncq_queue_close(reader);
-    fixture_damage(fixture, SYNCQ_DATA_FILE, newest * SYNCQ_PAGE_SIZE + 64,
-                   8);
+    fixture_damage(fixture, SYNCQ_DATA_FILE, newest * SYNCQ_PAGE_SIZE + 64, 8);
 }
 
 /* The newest copy is lost again and again: no LSN and no sequence number is
@@ -342,6 +340,51 @@ static void test_damage__superblock_copies__nothing_given_twice(void **state)
     assert_result(fixture_recover(fixture, NULL, NULL), 0);
 }
 
+/* The epoch of one recovery is not given again by the next one. */
+static void test_damage__superblock_after_recovery__epoch_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct syncq_recovered recovered;
+    uint64_t epoch = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        assert_result(fixture_recover(fixture, NULL, &recovered), 0);
+        assert_true(recovered.epoch > epoch);
+        epoch = recovered.epoch;
+        spoil_newest(fixture);
+    }
+}
+
+/* A superblock that knows less than the segments do: no LSN of theirs is
+ * given again. */
+static void test_damage__superblock_behind__limit_by_the_segments(void **state)
+{
+    struct fixture *fixture = *state;
+    struct syncq_recovered recovered;
+    struct syncq_superblock superblock;
+    struct damage_case damage;
+    struct syncq_queue *reader;
+    uint64_t limit;
+
+    prepare(fixture, &damage);
+    fixture_stop(fixture);
+    reader = fixture_reader(fixture);
+    superblock = reader->data.superblock;
+    limit = superblock.lsn_limit;
+    superblock.lsn_limit = FIXTURE_SEGMENT_SIZE; /* as it was made */
+    for (int i = 0; i < 2; i++) {
+        superblock.generation++;
+        syncq_superblock_seal(&superblock, &reader->key);
+        fixture_overwrite(fixture, SYNCQ_DATA_FILE,
+                          (superblock.generation & 1) * SYNCQ_PAGE_SIZE,
+                          &superblock, sizeof superblock);
+    }
+    syncq_queue_close(reader);
+    assert_int_equal(unlink(fixture_path(fixture, SYNCQ_INDEX_FILE)), 0);
+    assert_result(fixture_recover(fixture, NULL, &recovered), 0);
+    assert_true(recovered.head_lsn >= limit);
+}
+
 #define QUEUE(test)                                                            \
     cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
@@ -355,6 +398,8 @@ int main(void)
         QUEUE(test_damage__beside_a_torn_place__told_apart),
         QUEUE(test_damage__segment_pages__one_or_both),
         QUEUE(test_damage__superblock_copies__nothing_given_twice),
+        QUEUE(test_damage__superblock_after_recovery__epoch_stays),
+        QUEUE(test_damage__superblock_behind__limit_by_the_segments),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,

@@ -65,10 +65,8 @@ struct carrier {
 };
 
 /* Append a mail whose body is full of forged records. */
-static void append_carrier(struct fixture *fixture,
-                           const struct syncq_key *key,
-                           const struct mail *genuine,
-                           struct carrier *carrier)
+static void append_carrier(struct fixture *fixture, const struct syncq_key *key,
+                           const struct mail *genuine, struct carrier *carrier)
 {
     struct syncq_envelope envelope;
     struct syncq_ticket ticket;
@@ -157,15 +155,14 @@ static void test_forgery__inside_a_whole_mail__never_a_message(void **state)
     assert_int_equal(recover_forged(*state, 0, 0), 0);
 }
 
-static void test_forgery__header_of_the_mail_lost__never_a_message(
-    void **state)
+static void test_forgery__header_of_the_mail_lost__never_a_message(void **state)
 {
     assert_int_equal(recover_forged(*state, 0, 1), 0);
 }
 
 /* Even with the key nobody looks into a record that is whole. */
-static void test_forgery__key_known_inside_a_whole_mail__no_message(
-    void **state)
+static void
+test_forgery__key_known_inside_a_whole_mail__no_message(void **state)
 {
     assert_int_equal(recover_forged(*state, 1, 0), 0);
 }
@@ -193,9 +190,9 @@ static void test_forgery__record_of_another_lap__never_a_message(void **state)
     from = fixture_offset(fixture->writer, mail.lsn);
     /* The same offset in the next segment, which is prepared and empty. */
     to = from + FIXTURE_SEGMENT_SIZE;
-    assert_int_equal(pread(fixture->writer->data.fd, bytes, sizeof bytes,
-                           (off_t)from),
-                     sizeof bytes);
+    assert_int_equal(
+        pread(fixture->writer->data.fd, bytes, sizeof bytes, (off_t)from),
+        sizeof bytes);
     image = fixture_image(fixture);
     fixture_overwrite(image, SYNCQ_DATA_FILE, to, bytes, sizeof bytes);
     assert_int_equal(unlink(fixture_path(image, SYNCQ_INDEX_FILE)), 0);

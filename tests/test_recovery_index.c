@@ -31,8 +31,7 @@ static void prepare(struct fixture *fixture, struct mail mails[COUNT])
         mail_init(&mails[i], i, 4, PARTS, i * 500);
         mail_store(fixture->writer, &mails[i]);
         if (expected_status(i) != SYNCQ_STATUS_SYNCED)
-            mail_mark(fixture->writer, &mails[i], 1, expected_status(i),
-                      NULL);
+            mail_mark(fixture->writer, &mails[i], 1, expected_status(i), NULL);
     }
 }
 
@@ -60,8 +59,7 @@ static void check_all(const struct fixture *fixture,
     check_below(fixture, mails, UINT64_MAX);
 }
 
-static void recover_for(struct fixture *image,
-                        enum syncq_replay_reason reason)
+static void recover_for(struct fixture *image, enum syncq_replay_reason reason)
 {
     struct syncq_recovery_report report;
 
@@ -74,8 +72,7 @@ static void recover_for(struct fixture *image,
 
 /* Spoil the index of two images, one after a crash and one after a clean
  * stop, and find everything all the same. */
-static void spoil(struct fixture *fixture,
-                  void (*how)(struct fixture *image),
+static void spoil(struct fixture *fixture, void (*how)(struct fixture *image),
                   enum syncq_replay_reason reason)
 {
     struct mail mails[COUNT];
@@ -228,8 +225,7 @@ static void test_index__one_checkpoint_torn__all_found(void **state)
     for (uint64_t page = 1; page <= 2; page++) {
         struct fixture *image = fixture_image(fixture);
 
-        fixture_damage(image, SYNCQ_INDEX_FILE, page * SYNCQ_PAGE_SIZE + 20,
-                       1);
+        fixture_damage(image, SYNCQ_INDEX_FILE, page * SYNCQ_PAGE_SIZE + 20, 1);
         assert_result(fixture_recover(image, NULL, NULL), 0);
         check_all(image, mails);
         fixture_free(image);
@@ -238,8 +234,7 @@ static void test_index__one_checkpoint_torn__all_found(void **state)
     for (uint64_t page = 1; page <= 2; page++) {
         struct fixture *image = fixture_image(fixture);
 
-        fixture_damage(image, SYNCQ_INDEX_FILE, page * SYNCQ_PAGE_SIZE + 20,
-                       1);
+        fixture_damage(image, SYNCQ_INDEX_FILE, page * SYNCQ_PAGE_SIZE + 20, 1);
         assert_result(fixture_recover(image, NULL, &recovered), 0);
         check_below(image, mails, recovered.head_lsn);
         fixture_free(image);
@@ -312,6 +307,57 @@ static void test_index__of_yesterday__all_found(void **state)
     fixture_free(stopped);
 }
 
+static int checkpoints_reached(struct fixture *fixture, void *context)
+{
+    return fixture->helper.channel->statistics.index_syncs >=
+           *(uint64_t *)context;
+}
+
+static void await_checkpoints(struct fixture *fixture, uint64_t more)
+{
+    uint64_t wanted = fixture->helper.channel->statistics.index_syncs + more;
+
+    fixture->config.index_sync_interval_ms = 1;
+    fixture_until(fixture, checkpoints_reached, &wanted);
+    fixture->config.index_sync_interval_ms = 1000000;
+}
+
+/* Only a record's header knows of the later checkpoint, no superblock. */
+static void test_index__of_an_hour_ago__told_by_the_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture *earlier, *image;
+    struct mail mails[COUNT];
+
+    prepare(fixture, mails);
+    earlier = fixture_image(fixture);
+    await_checkpoints(fixture, 3);
+    mail_mark(fixture->writer, &mails[2], 1, SYNCQ_STATUS_SYNCED, NULL);
+    image = fixture_image(fixture);
+    fixture_copy_file(earlier, image, SYNCQ_INDEX_FILE);
+    recover_for(image, SYNCQ_REPLAY_OLD_INDEX);
+    check_all(image, mails);
+    fixture_free(image);
+    fixture_free(earlier);
+}
+
+/* No record came after the later checkpoint: the superblock tells. */
+static void
+test_index__before_the_clean_stop__told_by_the_superblock(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture *earlier;
+    struct mail mails[COUNT];
+
+    prepare(fixture, mails);
+    earlier = fixture_image(fixture);
+    fixture_stop(fixture);
+    fixture_copy_file(earlier, fixture, SYNCQ_INDEX_FILE);
+    recover_for(fixture, SYNCQ_REPLAY_OLD_INDEX);
+    check_all(fixture, mails);
+    fixture_free(earlier);
+}
+
 static void test_index__lost_with_a_thousand_mails__the_other_half(void **state)
 {
     enum { MANY = 1000 };
@@ -326,17 +372,15 @@ static void test_index__lost_with_a_thousand_mails__the_other_half(void **state)
     fixture_open(fixture);
     for (unsigned i = 0; i < MANY; i++) {
         mail_init(&mails[i], i, 1, 1, 200 + i);
-        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]),
-                      0);
+        assert_result(mail_append(fixture->writer, &mails[i], &tickets[i]), 0);
         if (i % 2 == 0)
             done[i / 2] = mails[i];
     }
     for (unsigned i = 0; i < MANY; i++) {
-        assert_result(syncq_ticket_wait(fixture->writer, &tickets[i],
-                                        FIXTURE_WAIT_MS),
-                      0);
-        syncq_ticket_finish(fixture->writer, &tickets[i],
-                            SYNCQ_STATUS_SYNCED);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &tickets[i], FIXTURE_WAIT_MS),
+            0);
+        syncq_ticket_finish(fixture->writer, &tickets[i], SYNCQ_STATUS_SYNCED);
     }
     for (unsigned i = 0; i < MANY / 2; i += 100)
         mail_mark(fixture->writer, done + i, 100, SYNCQ_STATUS_DONE, NULL);
@@ -374,6 +418,8 @@ int main(void)
         QUEUE(test_index__one_checkpoint_torn__all_found),
         QUEUE(test_index__newest_states_torn__marks_tell),
         QUEUE(test_index__of_yesterday__all_found),
+        QUEUE(test_index__of_an_hour_ago__told_by_the_log),
+        QUEUE(test_index__before_the_clean_stop__told_by_the_superblock),
         QUEUE(test_index__lost_with_a_thousand_mails__the_other_half),
     };
 

@@ -210,8 +210,8 @@ static void move_head(struct syncq_queue *queue, int to, void *context)
     if (syncq_reserve_lock(queue) != 0)
         _exit(103);
     base = atomic_load(&channel->segments[channel->head_segment].base_lsn);
-    rest = base + queue->data.segment_size - SYNCQ_PAGE_SIZE -
-           channel->head_lsn;
+    rest =
+        base + queue->data.segment_size - SYNCQ_PAGE_SIZE - channel->head_lsn;
     if (last >= MOVE_REST_RESERVED) {
         channel->requests[NUMBER] =
             (struct syncq_request){.lsn = channel->head_lsn,
@@ -298,8 +298,8 @@ static void reserve_without_head(struct syncq_queue *queue, int to,
         _exit(104);
 }
 
-static void test_lock__owner_killed_before_the_head__rolled_forward(
-    void **state)
+static void
+test_lock__owner_killed_before_the_head__rolled_forward(void **state)
 {
     struct fixture *fixture = *state;
     struct writer_process writer;
@@ -320,8 +320,8 @@ static void test_lock__owner_killed_before_the_head__rolled_forward(
 }
 
 /* Nonsense in the table must not send the head anywhere. */
-static void test_lock__owner_died_and_requests_are_nonsense__head_stays(
-    void **state)
+static void
+test_lock__owner_died_and_requests_are_nonsense__head_stays(void **state)
 {
     struct fixture *fixture = *state;
     struct syncq_channel *channel = fixture->helper.channel;

@@ -42,8 +42,7 @@ static uint32_t segment_of(struct fixture *fixture, uint64_t lsn)
     uint64_t base;
     uint32_t segment;
 
-    assert_result(syncq_segment_find(fixture->writer, lsn, &segment, &base),
-                  0);
+    assert_result(syncq_segment_find(fixture->writer, lsn, &segment, &base), 0);
     return segment;
 }
 
@@ -64,8 +63,8 @@ static void carry_on(struct fixture *fixture, const struct syncq_mark *marks,
 
     if (count == 0)
         return;
-    assert_result(
-        syncq_marks_append(fixture->writer, marks, count, &ticket), 0);
+    assert_result(syncq_marks_append(fixture->writer, marks, count, &ticket),
+                  0);
     assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
                   0);
     syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
@@ -76,8 +75,8 @@ static void retire(struct fixture *fixture, uint32_t expected)
     struct syncq_mark *marks;
     uint32_t segment, count;
 
-    assert_result(
-        syncq_retire_find(fixture->writer, &segment, &marks, &count), 0);
+    assert_result(syncq_retire_find(fixture->writer, &segment, &marks, &count),
+                  0);
     assert_int_equal(segment, expected);
     carry_on(fixture, marks, count);
     free(marks);
@@ -93,9 +92,8 @@ static void test_retire__live_mail_everywhere__nothing_found(void **state)
     uint32_t segment, count;
 
     (void)fill(fixture, mails);
-    assert_result(
-        syncq_retire_find(fixture->writer, &segment, &marks, &count),
-        SYNCQ_ERR_SEGMENTS_FULL);
+    assert_result(syncq_retire_find(fixture->writer, &segment, &marks, &count),
+                  SYNCQ_ERR_SEGMENTS_FULL);
 }
 
 static void test_retire__oldest_is_done__space_for_new_mail(void **state)
@@ -149,8 +147,7 @@ static void test_retire__marks_about_others__carried_on(void **state)
     assert_int_equal(report.damage_count, 0);
     reader = fixture_reader(image);
     for (uint32_t i = 0; i + 1 < done; i++)
-        assert_int_equal(mail_status(reader, &mails[i], 0),
-                         SYNCQ_STATUS_FREE);
+        assert_int_equal(mail_status(reader, &mails[i], 0), SYNCQ_STATUS_FREE);
     assert_int_equal(mail_status(reader, &mails[done - 1], 0),
                      SYNCQ_STATUS_DONE);
     for (uint32_t i = done; i < count; i++)
@@ -200,8 +197,7 @@ static void test_retire__asked_with_live_mail__helper_refuses(void **state)
     fixture_stop(fixture); /* the keeper has looked by then */
     fixture_start(fixture);
     fixture_open(fixture);
-    assert_int_equal(count_status(fixture->writer, SYNCQ_STATUS_SYNCED),
-                     count);
+    assert_int_equal(count_status(fixture->writer, SYNCQ_STATUS_SYNCED), count);
     mail_check(fixture->writer, &mails[0]);
 }
 

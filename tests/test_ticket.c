@@ -62,8 +62,7 @@ static void test_wait__msync_still_runs__no_confirm(void **state)
     for (uint32_t part = 0; part < 3; part++)
         assert_int_equal(mail_status(fixture->writer, &mail, part),
                          SYNCQ_STATUS_NEW);
-    assert_true(atomic_load(&fixture->helper.channel->durable_lsn) <=
-                mail.lsn);
+    assert_true(atomic_load(&fixture->helper.channel->durable_lsn) <= mail.lsn);
     sync_release();
     assert_result(syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS),
                   0);
@@ -254,8 +253,7 @@ static void test_wait__channel_removed__detached(void **state)
 static void test_append__requests_full__changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
-    struct syncq_ticket *tickets =
-        calloc(SYNCQ_REQUESTS_MAX, sizeof *tickets);
+    struct syncq_ticket *tickets = calloc(SYNCQ_REQUESTS_MAX, sizeof *tickets);
     struct syncq_ticket ticket;
     struct mail mail;
     uint32_t count = 0, free_count;
@@ -285,11 +283,10 @@ static void test_append__requests_full__changes_nothing(void **state)
     syncq_ticket_finish(fixture->writer, &tickets[0], SYNCQ_STATUS_SYNCED);
     mail_store(fixture->writer, &mail);
     for (uint32_t i = 1; i < count; i++) {
-        assert_result(syncq_ticket_wait(fixture->writer, &tickets[i],
-                                        FIXTURE_WAIT_MS),
-                      0);
-        syncq_ticket_finish(fixture->writer, &tickets[i],
-                            SYNCQ_STATUS_SYNCED);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &tickets[i], FIXTURE_WAIT_MS),
+            0);
+        syncq_ticket_finish(fixture->writer, &tickets[i], SYNCQ_STATUS_SYNCED);
     }
     assert_int_equal(count_status(fixture->writer, SYNCQ_STATUS_SYNCED),
                      count + 1);
@@ -327,8 +324,8 @@ static void test_append__hold_lock_for_receipt__one_at_a_time(void **state)
                   0);
     syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, append_one, fixture), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, append_one, fixture),
+                         0);
     for (int i = 0; i < 4; i++)
         (void)pthread_join(threads[i], NULL);
     mail_init(&mail, 9, 1, 1, 100);
