@@ -111,20 +111,6 @@ static int retire_segment(struct helper *helper, uint32_t segment)
     return free_slots(helper, gone_with_segment, segment);
 }
 
-/* The segment prepared next was the last one, kept for marks: no more. */
-static int open_to_mail(struct helper *helper)
-{
-    struct syncq_channel *channel = helper->channel;
-    int result = syncq_reserve_lock(helper->queue);
-
-    if (result != 0)
-        return result;
-    if (channel->next_segment != SYNCQ_SEGMENT_NONE)
-        channel->next_is_last = 0;
-    syncq_reserve_unlock(helper->queue);
-    return keeper_prepare_segment(helper);
-}
-
 int retire_segments(struct helper *helper)
 {
     struct syncq_channel *channel = helper->channel;
@@ -137,7 +123,7 @@ int retire_segments(struct helper *helper)
             continue;
         result = retire_segment(helper, i);
         if (result == 0)
-            result = open_to_mail(helper);
+            result = keeper_prepare_segment(helper);
     }
     return result;
 }
