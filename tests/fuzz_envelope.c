@@ -6,7 +6,7 @@
  *   clang -DSYNCQ_FUZZER -fsanitize=fuzzer,address,undefined ...
  *         tests/fuzz_envelope.c module/envelope*.c
  *
- * Built without libFuzzer it replays the files named as arguments.
+ * Linked with fuzz_replay.c instead it reads the files named as arguments.
  */
 #include <stdint.h>
 #include <stdio.h>
