@@ -313,3 +313,16 @@ struct fixture *sync_power_cut(void)
     pthread_mutex_unlock(&control.mutex);
     return image;
 }
+
+int sync_control_setup(void **state)
+{
+    (void)fixture_setup_running(state);
+    sync_control_start(*state);
+    return 0;
+}
+
+int sync_control_teardown(void **state)
+{
+    sync_control_stop();
+    return fixture_teardown(state);
+}

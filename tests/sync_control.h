@@ -21,6 +21,13 @@ void sync_control_start_light(struct fixture *fixture);
 void sync_control_start_with(struct fixture *fixture, struct fixture *medium);
 void sync_control_stop(void);
 
+/* Setup and teardown of a test with a running helper under control. */
+int sync_control_setup(void **state);
+int sync_control_teardown(void **state);
+#define SYNC_CONTROLLED(test)                                                  \
+    cmocka_unit_test_setup_teardown(test, sync_control_setup,                  \
+                                    sync_control_teardown)
+
 /* Stop every msync of a segment until released; wait until one is stopped. */
 void sync_hold(void);
 void sync_wait_held(void);

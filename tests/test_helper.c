@@ -283,33 +283,18 @@ static void test_helper__clean_stops__segment_goes_on(void **state)
         7 * (FIXTURE_SEGMENT_COUNT - 1));
 }
 
-static int setup(void **state)
-{
-    (void)fixture_setup_running(state);
-    sync_control_start(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sync_control_stop();
-    return fixture_teardown(state);
-}
-
-#define CONTROLLED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CONTROLLED(test_batch__defaults__all_that_gathered_in_one),
-        CONTROLLED(test_batch__requests_max__cuts),
-        CONTROLLED(test_batch__bytes_max__cuts),
-        CONTROLLED(test_batch__gap_max__far_request_waits),
-        CONTROLLED(test_segment__full__next_one_and_tail_void),
-        CONTROLLED(test_append__segments_full__the_last_is_left_to_marks),
-        CONTROLLED(test_append__entries_full__all_slots_or_none),
-        CONTROLLED(test_helper__second__refused),
-        CONTROLLED(test_helper__clean_stops__segment_goes_on),
+        SYNC_CONTROLLED(test_batch__defaults__all_that_gathered_in_one),
+        SYNC_CONTROLLED(test_batch__requests_max__cuts),
+        SYNC_CONTROLLED(test_batch__bytes_max__cuts),
+        SYNC_CONTROLLED(test_batch__gap_max__far_request_waits),
+        SYNC_CONTROLLED(test_segment__full__next_one_and_tail_void),
+        SYNC_CONTROLLED(test_append__segments_full__the_last_is_left_to_marks),
+        SYNC_CONTROLLED(test_append__entries_full__all_slots_or_none),
+        SYNC_CONTROLLED(test_helper__second__refused),
+        SYNC_CONTROLLED(test_helper__clean_stops__segment_goes_on),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,

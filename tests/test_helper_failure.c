@@ -256,31 +256,16 @@ static void test_index_sync__fails__mail_goes_on_and_is_replayed(void **state)
     assert_true(report.clean);
 }
 
-static int setup(void **state)
-{
-    (void)fixture_setup_running(state);
-    sync_control_start(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sync_control_stop();
-    return fixture_teardown(state);
-}
-
-#define CONTROLLED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CONTROLLED(test_sync__fails_once__all_fail_for_ever),
-        CONTROLLED(test_sync__file_truncated_meanwhile__no_confirm),
-        CONTROLLED(test_sync__file_removed__no_confirm),
-        CONTROLLED(test_data_sync__one_failed__every_later_one_fails),
-        CONTROLLED(test_sync__fails_and_latch_missing__still_no_confirm),
-        CONTROLLED(test_sync__failed__late_request_is_told),
-        CONTROLLED(test_index_sync__fails__mail_goes_on_and_is_replayed),
+        SYNC_CONTROLLED(test_sync__fails_once__all_fail_for_ever),
+        SYNC_CONTROLLED(test_sync__file_truncated_meanwhile__no_confirm),
+        SYNC_CONTROLLED(test_sync__file_removed__no_confirm),
+        SYNC_CONTROLLED(test_data_sync__one_failed__every_later_one_fails),
+        SYNC_CONTROLLED(test_sync__fails_and_latch_missing__still_no_confirm),
+        SYNC_CONTROLLED(test_sync__failed__late_request_is_told),
+        SYNC_CONTROLLED(test_index_sync__fails__mail_goes_on_and_is_replayed),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,

@@ -258,32 +258,18 @@ static void test_writer__registration_reused__requests_told_apart(void **state)
     assert_int_equal(fixture->helper.channel->statistics.voided, 2);
 }
 
-static int setup(void **state)
-{
-    (void)fixture_setup_running(state);
-    sync_control_start(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sync_control_stop();
-    return fixture_teardown(state);
-}
-
-#define CONTROLLED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CONTROLLED(test_writer__dies_after_reserve__void_and_slots_back),
-        CONTROLLED(test_writer__dies_while_it_copies__void_and_slots_back),
-        CONTROLLED(test_writer__dies_after_request__synced_for_it),
-        CONTROLLED(test_writer__dies_after_confirm__synced_for_it),
-        CONTROLLED(test_writer__dies_after_abandon__cancelled_for_it),
-        CONTROLLED(test_writer__dies_after_finish__as_it_said),
-        CONTROLLED(test_writer__dies_before_finish_and_helper_stops__synced),
-        CONTROLLED(test_writer__registration_reused__requests_told_apart),
+        SYNC_CONTROLLED(test_writer__dies_after_reserve__void_and_slots_back),
+        SYNC_CONTROLLED(test_writer__dies_while_it_copies__void_and_slots_back),
+        SYNC_CONTROLLED(test_writer__dies_after_request__synced_for_it),
+        SYNC_CONTROLLED(test_writer__dies_after_confirm__synced_for_it),
+        SYNC_CONTROLLED(test_writer__dies_after_abandon__cancelled_for_it),
+        SYNC_CONTROLLED(test_writer__dies_after_finish__as_it_said),
+        SYNC_CONTROLLED(
+            test_writer__dies_before_finish_and_helper_stops__synced),
+        SYNC_CONTROLLED(test_writer__registration_reused__requests_told_apart),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,

@@ -339,33 +339,18 @@ static void test_append__hold_lock_for_receipt__one_at_a_time(void **state)
     fixture_free(fixture);
 }
 
-static int setup(void **state)
-{
-    (void)fixture_setup_running(state);
-    sync_control_start(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sync_control_stop();
-    return fixture_teardown(state);
-}
-
-#define CONTROLLED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CONTROLLED(test_wait__msync_still_runs__no_confirm),
-        CONTROLLED(test_wait__sent_during_another_sync__waits_for_its_own),
-        CONTROLLED(test_abandon__before_confirm__cancelled_and_slot_free),
-        CONTROLLED(test_abandon__finished_after_the_sync__cancelled),
-        CONTROLLED(test_abandon__after_confirm__durable),
-        CONTROLLED(test_abandon__races_with_confirm__one_of_them_wins),
-        CONTROLLED(test_wait__sync_failed__told_and_cancelled),
-        CONTROLLED(test_wait__channel_removed__detached),
-        CONTROLLED(test_append__requests_full__changes_nothing),
+        SYNC_CONTROLLED(test_wait__msync_still_runs__no_confirm),
+        SYNC_CONTROLLED(test_wait__sent_during_another_sync__waits_for_its_own),
+        SYNC_CONTROLLED(test_abandon__before_confirm__cancelled_and_slot_free),
+        SYNC_CONTROLLED(test_abandon__finished_after_the_sync__cancelled),
+        SYNC_CONTROLLED(test_abandon__after_confirm__durable),
+        SYNC_CONTROLLED(test_abandon__races_with_confirm__one_of_them_wins),
+        SYNC_CONTROLLED(test_wait__sync_failed__told_and_cancelled),
+        SYNC_CONTROLLED(test_wait__channel_removed__detached),
+        SYNC_CONTROLLED(test_append__requests_full__changes_nothing),
         cmocka_unit_test(test_append__hold_lock_for_receipt__one_at_a_time),
     };
 
