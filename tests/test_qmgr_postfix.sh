@@ -15,33 +15,10 @@ export LC_ALL=C TZ=UTC0
 
 srcdir=${srcdir:-$(dirname "$0")}
 build=$(realpath "${top_builddir:-..}")
-# shellcheck source=tests/instance.sh
-. "$srcdir/instance.sh"
-instance_require_root
-
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/syncq-qmgr.XXXXXX")
-chmod 755 "$work"
-dir=$work/instance
+# shellcheck source=tests/scenario.sh
+. "$srcdir/scenario.sh"
+scenario_begin qmgr
 ended_log=$work/results/ended
-
-clean_up() {
-    instance_stop "$dir" || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
-
-fail() {
-    echo "FAILED: $*"
-    tail -n 30 -- "$dir"/log/*.log
-    exit 1
-}
-
-wait_for() {
-    local what=$1 seconds=$2
-    shift 2
-    instance_wait "$seconds" "$@" || fail "$what"
-}
 
 configure() {
     mkdir -p "$work/results"
@@ -97,10 +74,6 @@ count() {
 
 has_count() {
     [ "$(count "$1" "$2")" = "$3" ]
-}
-
-logged() {
-    grep -q -- "$1" "$dir/log/mail.log"
 }
 
 manager_changed() {
@@ -220,16 +193,11 @@ test_bad_configuration__says_so_and_is_read_again() {
 }
 
 configure
-for test in test_without_a_queue__mail_goes_out_from_files \
+run_tests 'nonsense' \
+    test_without_a_queue__mail_goes_out_from_files \
     test_killed_in_a_delivery__nothing_is_repeated \
     test_stopped_in_a_delivery__only_the_rest_is_delivered \
     test_reload__each_time_the_configuration_is_read \
     test_reload_in_a_delivery__nothing_is_repeated \
     test_hold__released_by_the_administrator \
-    test_bad_configuration__says_so_and_is_read_again; do
-    echo "$test"
-    "$test"
-done
-if grep -E 'panic:|fatal:' "$dir/log/mail.log" | grep -v nonsense; then
-    fail "a program has given up"
-fi
+    test_bad_configuration__says_so_and_is_read_again

@@ -14,37 +14,10 @@ export LC_ALL=C TZ=UTC0
 srcdir=${srcdir:-$(dirname "$0")}
 build=$(realpath "${top_builddir:-..}")
 shim=${SHIM_MSYNC:-$build/tests/shim_msync.so}
-# shellcheck source=tests/instance.sh
-. "$srcdir/instance.sh"
-instance_require_root
-
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/syncq-system.XXXXXX")
-chmod 755 "$work"
-dir=$work/instance
+# shellcheck source=tests/scenario.sh
+. "$srcdir/scenario.sh"
+scenario_begin system
 mails=${SYNCQ_TEST_MAILS:-1000}
-
-clean_up() {
-    instance_stop "$dir" || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
-
-fail() {
-    echo "FAILED: $*"
-    tail -n 30 -- "$dir"/log/*.log
-    exit 1
-}
-
-wait_for() {
-    local what=$1 seconds=$2
-    shift 2
-    instance_wait "$seconds" "$@" || fail "$what"
-}
-
-logged() {
-    grep -q -- "$1" "$dir/log/${2:-mail}.log"
-}
 
 configure() {
     instance_make "$dir" "$(instance_free_port)"
@@ -273,16 +246,10 @@ read_reply() {
 }
 
 configure
-for test in \
+run_tests "^$" \
     test_dead_destination__tried_again_bounced_and_the_bounce_delivered \
     test_index_lost__the_other_half_is_delivered_once \
     test_index_of_yesterday__the_other_half_is_delivered_once \
     test_marks_damaged__held_until_released \
     test_gate_closed__mail_goes_the_stock_way_once \
-    test_sync_fails_once__postfix_goes_on_by_itself; do
-    echo "$test"
-    "$test"
-done
-if grep -E 'panic:|fatal:' "$dir/log/mail.log"; then
-    fail "a program has given up"
-fi
+    test_sync_fails_once__postfix_goes_on_by_itself
