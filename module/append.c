@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * append.c - copy a record into the mapping and ask for its sync
+ * append.c - copy a record to its place and ask for its sync
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "module/append.h"
 #include "module/error.h"
 #include "module/marks.h"
-#include "module/populate.h"
+#include "module/read_ahead.h"
 #include "module/record_format.h"
 #include "module/reserve.h"
 
@@ -52,34 +52,47 @@ static int checksum(struct draft *draft)
     return 0;
 }
 
-/* Copy the whole record to its place; the pages may go to disk at any time. */
-static int copy_record(struct syncq_queue *queue, struct draft *draft,
-                       const struct syncq_reservation *reservation)
+/* What the header says of the place it was given. */
+static void complete_header(struct syncq_queue *queue,
+                            struct syncq_record_header *header,
+                            const struct syncq_reservation *reservation)
 {
     struct syncq_channel *channel = queue->handle.channel;
-    struct syncq_record_header *header = &draft->header;
-    uint8_t *map, *at;
-    int result = syncq_data_map(&queue->data, reservation->segment, &map);
 
-    if (result != 0)
-        return result;
     header->lsn = reservation->lsn;
     header->sequence = reservation->sequence;
     header->size = reservation->size;
     header->durable_lsn = atomic_load(&channel->durable_lsn);
     header->checkpoint = atomic_load(&channel->checkpoint);
     syncq_record_header_seal(header, &queue->key);
-    at = map + reservation->offset + sizeof *header;
-    if (header->envelope_size > 0)
-        memcpy(at, draft->envelope, header->envelope_size);
-    at += header->envelope_size;
-    for (size_t i = 0; i < draft->content_count; i++) {
-        memcpy(at, draft->content[i].iov_base, draft->content[i].iov_len);
-        at += draft->content[i].iov_len;
-    }
-    memset(at, 0, (size_t)(map + reservation->offset + reservation->size - at));
-    memcpy(map + reservation->offset, header, sizeof *header);
-    return 0;
+}
+
+/* Copy the whole record to its place; the pages may go to disk at any time. */
+static int copy_record(struct syncq_queue *queue, struct draft *draft,
+                       const struct syncq_reservation *reservation)
+{
+    static const uint8_t zeros[SYNCQ_RECORD_STEP];
+    struct syncq_record_header *header = &draft->header;
+    size_t count = 0;
+    struct iovec *pieces = calloc(draft->content_count + 3, sizeof *pieces);
+    int result;
+
+    if (pieces == NULL)
+        return ENOMEM;
+    complete_header(queue, header, reservation);
+    pieces[count++] = (struct iovec){header, sizeof *header};
+    pieces[count++] = (struct iovec){(void *)(uintptr_t)draft->envelope,
+                                     header->envelope_size};
+    for (size_t i = 0; i < draft->content_count; i++)
+        pieces[count++] = draft->content[i];
+    pieces[count++] =
+        (struct iovec){(void *)(uintptr_t)zeros,
+                       (size_t)(header->size - sizeof *header -
+                                header->envelope_size - header->content_size)};
+    result = syncq_data_write(&queue->data, reservation->segment,
+                              reservation->offset, pieces, count);
+    free(pieces);
+    return result;
 }
 
 static void write_entries(struct syncq_queue *queue, uint8_t type,
@@ -159,8 +172,8 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
         free(slots);
         return result;
     }
-    syncq_populate_advance(queue->populate, reservation.segment,
-                           reservation.offset, size);
+    syncq_read_ahead_advance(queue->read_ahead, reservation.segment,
+                             reservation.offset, size);
     if (envelope != NULL)
         write_entries(queue, header->type, envelope, &reservation,
                       header->date_us, slots);
@@ -173,7 +186,7 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
                                     .slot_count = slot_count,
                                     .request = reservation.request};
     result = copy_record(queue, draft, &reservation);
-    if (result != 0) { /* cannot be mapped: the helper makes it void */
+    if (result != 0) { /* cannot be written: the helper makes it void */
         syncq_ticket_withdraw(queue, ticket);
         return result;
     }

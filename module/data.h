@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "module/key.h"
 #include "module/segment_format.h"
@@ -59,6 +60,14 @@ uint64_t syncq_data_segment_offset(const struct syncq_data *data,
 
 /* The mapping of one segment, made if needed.  SYNCQ_ERR_RANGE, errno. */
 int syncq_data_map(struct syncq_data *data, uint32_t segment, uint8_t **map);
+
+/*
+ * Write pieces one after the other at offset in a segment, into the page cache
+ * that the mapping shows; nothing is durable yet.  Any thread.
+ * SYNCQ_ERR_RANGE, EIO, ENOSPC; what was written before the error stays.
+ */
+int syncq_data_write(struct syncq_data *data, uint32_t segment, uint64_t offset,
+                     const struct iovec *pieces, size_t count);
 
 /*
  * msync size bytes at offset in a segment, rounded out to pages.  The first

@@ -4,8 +4,8 @@
  *
  * A store to a page that lies in a large folio of the page cache makes the
  * whole folio dirty: 1 MiB would go to the device for one small mail.  So the
- * file is advised as random before its first touch (data.c, create.c), each
- * mapping too, and pages are populated ahead of the writer (populate.c).
+ * file is advised as random before its first touch (data.c, create.c), and
+ * each mapping too.
  *
  * The kernel tells each open file of a failed write only once.  With two
  * threads in msync on the same open file one could take the error that the

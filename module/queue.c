@@ -7,7 +7,7 @@
 
 #include "module/error.h"
 #include "module/file.h"
-#include "module/populate.h"
+#include "module/read_ahead.h"
 #include "module/queue_internal.h"
 #include "module/record_format.h"
 
@@ -98,7 +98,7 @@ int syncq_queue_open(const char *directory, const char *run_directory,
         if (result == 0)
             result = open_index(made);
         if (result == 0)
-            result = syncq_populate_new(&made->data, &made->populate);
+            result = syncq_read_ahead_new(&made->data, &made->read_ahead);
     } else {
         result = open_index(made);
         /* Without a helper there is no channel, and that is fine. */
@@ -117,7 +117,7 @@ void syncq_queue_close(struct syncq_queue *queue)
 {
     if (queue == NULL)
         return;
-    syncq_populate_free(queue->populate);
+    syncq_read_ahead_free(queue->read_ahead);
     if (queue->arrivals_fd >= 0)
         close(queue->arrivals_fd);
     syncq_index_close(&queue->index);

@@ -10,7 +10,7 @@
 #include "module/index.h"
 #include "module/queue.h"
 
-struct syncq_populate;
+struct syncq_read_ahead;
 
 struct syncq_queue {
     enum syncq_open_mode mode;
@@ -20,7 +20,7 @@ struct syncq_queue {
     struct syncq_data data;
     struct syncq_index index;
     struct syncq_channel_handle handle;
-    struct syncq_populate *populate; /* writers only */
+    struct syncq_read_ahead *read_ahead; /* writers only */
     int arrivals_fd;                 /* writing end; opened when first needed */
 };
 
