@@ -131,6 +131,16 @@ void mail_store_simple(struct syncq_queue *queue, struct mail *mail,
 /* Read it back and compare every byte of envelope and content. */
 void mail_check(struct syncq_queue *queue, const struct mail *mail);
 
+/* What of a record is not as in this mail; NULL: it is the same, byte for
+ * byte. */
+const char *mail_difference(const struct mail *mail,
+                            const struct syncq_record *record);
+/* Seed of the mail that a record says it is; 0: it is none of these mails. */
+int mail_seed(const struct syncq_record *record, unsigned *seed);
+
+/* Bytes of its record in the log. */
+uint64_t mail_record_size(const struct mail *mail);
+
 /* Status of a part by the index: searched by sequence and part, not by slot;
  * SYNCQ_STATUS_FREE: there is none.  More than one entry fails the test. */
 unsigned mail_status(struct syncq_queue *queue, const struct mail *mail,

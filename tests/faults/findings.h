@@ -40,12 +40,12 @@ enum trial {
 };
 
 struct findings {
-    const char *name;      /* of the test, as in the summary line */
-    const char *program;   /* argv[0], for the command that replays */
-    uint64_t seed;         /* --seed N; else from the clock, and printed */
-    uint64_t count;        /* --count N: how much to try; 0: the default */
-    const char *only;      /* --case TEXT: this case alone; NULL: all */
-    int verbose;           /* --verbose: say what each case is */
+    const char *name;    /* of the test, as in the summary line */
+    const char *program; /* argv[0], for the command that replays */
+    uint64_t seed;       /* --seed N; else from the clock, and printed */
+    uint64_t count;      /* --count N: how much to try; 0: the default */
+    const char *only;    /* --case TEXT: this case alone; NULL: all */
+    int verbose;         /* --verbose: say what each case is */
     uint64_t trials[TRIAL_KINDS];
     uint64_t found[FINDING_KINDS];
 };
