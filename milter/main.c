@@ -3,8 +3,8 @@
 #include <libmilter/mfapi.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "milter/socket.h"
 #include "module/error.h"
 #include "postfix/parameters.h"
+#include "program/fence.h"
 #include "program/log.h"
 #include "program/options.h"
 #include "program/privilege.h"
@@ -78,9 +79,27 @@ static void socket_and_rights(const struct config *config)
         result = socket_open(config->milter_socket, error, sizeof(error));
     if (result)
         log_fatal(result, "%s", error);
-    /* After the change of user, which would undo the first. */
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* No files but the queue's, Postfix's queue and the socket; before any thread,
+ * and after postconf(1) has told its parameters. */
+static void fence(const struct config *config)
+{
+    char *directory = strdup(socket_path(config->milter_socket)
+                                 ? socket_path(config->milter_socket)
+                                 : "/");
+    struct fence_path paths[] = {{config->postfix_queue_directory, 0},
+                                 {directory, 1}};
+    int result;
+
+    if (!directory)
+        log_fatal(EX_OSERR, "out of memory");
+    *(strrchr(directory, '/') + 1) = '\0';
+    result =
+        fence_queue(config, paths, socket_path(config->milter_socket) ? 2 : 1);
+    free(directory);
+    if (result)
+        exit(result);
 }
 
 static struct capture_source *source_open(const struct config *config)
@@ -141,6 +160,7 @@ static int serve(const struct config *config, struct decision_maker *maker)
     struct queue_watch *watch = NULL;
     int failed;
 
+    fence(config);
     maker->source = source;
     if (shared_queue_new(config->queue_directory, config->run_directory,
                          SHARED_QUEUE_RETRY_MS, &maker->queue) ||

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "program/fence.h"
 #include "program/log.h"
 #include "program/options.h"
 #include "program/privilege.h"
@@ -58,7 +59,9 @@ int main(int argc, char **argv)
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    code = helper_open(&helper, &options.config);
+    code = fence_queue(&options.config, NULL, 0); /* before any thread */
+    if (code == 0)
+        code = helper_open(&helper, &options.config);
     if (code == 0) {
         start_signal_thread(&signals);
         if (batch_run(&helper) != 0) {

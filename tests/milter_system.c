@@ -37,14 +37,14 @@ static int folders_make(const struct milter_system *system)
 {
     static const char *const names[] = {
         "queue",         "run",  "config", "postfix", "postfix/incoming",
-        "postfix/trace", "shim", NULL};
+        "postfix/trace", "run/shim", NULL};
     unsigned i;
 
     for (i = 0; names[i]; i++)
         if (mkdir(milter_system_path(system, names[i]), 0700))
             return -1;
-    return mkfifo(milter_system_path(system, "shim/reached"), 0600) ||
-           mkfifo(milter_system_path(system, "shim/release"), 0600) ||
+    return mkfifo(milter_system_path(system, "run/shim/reached"), 0600) ||
+           mkfifo(milter_system_path(system, "run/shim/release"), 0600) ||
            mkfifo(milter_system_path(system, "run/" SYNCQ_ARRIVALS_FILE), 0600);
 }
 
@@ -184,7 +184,7 @@ int milter_system_start_helper(struct milter_system *system, const char *shim)
     (void)snprintf(file, sizeof(file), "SHIM_MSYNC_FILE=%s",
                    milter_system_path(system, "queue/" SYNCQ_DATA_FILE));
     (void)snprintf(directory, sizeof(directory), "SHIM_MSYNC_DIRECTORY=%s",
-                   milter_system_path(system, "shim"));
+                   milter_system_path(system, "run/shim"));
     system->helper = daemon_start(argv, shim ? environment : NULL,
                                   milter_system_path(system, "helper.log"));
     if (system->queue) /* a successor takes the channel over */
@@ -229,7 +229,7 @@ int milter_system_start_milter(struct milter_system *system,
 
 int milter_system_hold(const struct milter_system *system, int hold)
 {
-    const char *path = milter_system_path(system, "shim/hold");
+    const char *path = milter_system_path(system, "run/shim/hold");
     int fd;
 
     if (!hold)
@@ -240,7 +240,7 @@ int milter_system_hold(const struct milter_system *system, int hold)
 
 int milter_system_reached(const struct milter_system *system)
 {
-    struct pollfd fifo = {.fd = open(milter_system_path(system, "shim/reached"),
+    struct pollfd fifo = {.fd = open(milter_system_path(system, "run/shim/reached"),
                                      O_RDONLY | O_NONBLOCK | O_CLOEXEC),
                           .events = POLLIN};
     char byte = 0;
@@ -257,7 +257,7 @@ int milter_system_reached(const struct milter_system *system)
 int milter_system_release(const struct milter_system *system, char order)
 {
     int fd =
-        open(milter_system_path(system, "shim/release"), O_WRONLY | O_CLOEXEC);
+        open(milter_system_path(system, "run/shim/release"), O_WRONLY | O_CLOEXEC);
     int result;
 
     if (fd < 0)

@@ -204,7 +204,7 @@ smtp_to() {
 
 # The helper is started anew with a shim whose next msync fails.
 test_sync_fails_once__postfix_goes_on_by_itself() {
-    local control=$work/shim
+    local control=$dir/syncq/run/shim # what a fenced helper may open
     [ -e "$shim" ] || fail "there is no $shim"
     new_sink sink5
     instance_kill "$dir" milter
@@ -223,7 +223,7 @@ test_sync_fails_once__postfix_goes_on_by_itself() {
     wait_for "captures" 20 instance_status "$dir"
     touch "$control/hold"
     smtp_to first@one.test &
-    read -r -n 1 -t 20 _ <"$control/reached" || fail "nothing was synced"
+    read -r -n 1 -t 20 _ <>"$control/reached" || fail "nothing was synced"
     rm "$control/hold"
     printf e >"$control/release"
     wait $! || fail "the client got no 250"
