@@ -10,9 +10,9 @@
 # shellcheck disable=SC2034 # for those who source this
 packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config
     libmilter-dev libdb5.3-dev libxxhash-dev libsodium-dev libevent-dev
-    libjansson-dev libsmartcols-dev libcmocka-dev)
+    libjansson-dev libsmartcols-dev libcmocka-dev libfuse3-dev)
 # shellcheck disable=SC2034
-packages_run=(postfix procps util-linux)
+packages_run=(postfix procps util-linux e2fsprogs fuse3)
 
 packages_policy=/usr/sbin/policy-rc.d
 

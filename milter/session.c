@@ -43,6 +43,24 @@ static int macros_ask(SMFICTX *session, int stage, const char *names)
     return smfi_setsymlist(session, stage, copy) == MI_SUCCESS;
 }
 
+/*
+ * Two macros are wanted.  Postfix takes an empty list for no wish at all and
+ * looks up its own; so the other stages are asked for a name that nobody has.
+ */
+static int macros_choose(SMFICTX *session)
+{
+    static const int unused[] = {SMFIM_CONNECT, SMFIM_HELO, SMFIM_ENVRCPT,
+                                 SMFIM_DATA};
+    size_t i;
+
+    for (i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+        if (!macros_ask(session, unused[i], "{syncq_none}"))
+            return 0;
+    }
+    return macros_ask(session, SMFIM_ENVFROM, "{mail_addr}") &&
+           macros_ask(session, SMFIM_EOM, "i");
+}
+
 static sfsistat on_negotiate(SMFICTX *session, unsigned long actions,
                              unsigned long protocol, unsigned long unused1,
                              unsigned long unused2, unsigned long *want_actions,
@@ -56,8 +74,7 @@ static sfsistat on_negotiate(SMFICTX *session, unsigned long actions,
     /* libmilter fakes NR_MAIL for an MTA that wants a reply. */
     *want_protocol = (protocol & unwanted) | SMFIP_NR_MAIL;
     *want1 = *want2 = 0;
-    if (*want_actions && (!macros_ask(session, SMFIM_ENVFROM, "{mail_addr}") ||
-                          !macros_ask(session, SMFIM_EOM, "i")))
+    if (*want_actions && !macros_choose(session))
         log_warning("out of memory: the MTA's macros cannot be chosen");
     return SMFIS_CONTINUE;
 }

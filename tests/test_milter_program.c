@@ -35,7 +35,9 @@ static void test_milter__negotiation__asks_for_mail_and_end_only(void **state)
     assert_int_equal(peer.actions, SET_MACROS);
     assert_int_equal(peer.protocol,
                      ALL_EVENTS_BUT_MAIL_AND_END | NO_REPLY_TO_MAIL);
-    assert_string_equal(peer.macros, "2:{mail_addr};5:i;");
+    assert_string_equal(peer.macros,
+                        "0:{syncq_none};1:{syncq_none};2:{mail_addr};"
+                        "3:{syncq_none};4:{syncq_none};5:i;");
     milter_peer_close(&peer);
 }
 

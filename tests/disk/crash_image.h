@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crash_image.h - what a power cut may have left on a disk, from its write log
+ *
+ * Of the entries up to the cut, all before the last flush that succeeded are on
+ * the medium.  Of what came later each unit of the disk holds any version since
+ * then: the units are chosen one by one, so writes may be missing, torn, or
+ * have overtaken each other.
+ */
+#ifndef SYNCQ_TESTS_DISK_CRASH_IMAGE_H
+#define SYNCQ_TESTS_DISK_CRASH_IMAGE_H
+
+#include <stdint.h>
+
+#include "tests/disk/write_log.h"
+
+#define CRASH_IMAGE_UNIT 512 /* bytes that a disk writes whole */
+
+enum crash_choice {
+    CRASH_ALL,   /* everything up to the cut has got there */
+    CRASH_NONE,  /* nothing after the flush has */
+    CRASH_RANDOM /* each unit of each write with probability 1/2, by the seed */
+};
+
+struct crash_cut {
+    uint64_t number; /* of the last entry before the power went; 0: none */
+    enum crash_choice choice;
+    uint64_t seed;
+    uint32_t unit; /* bytes: CRASH_IMAGE_UNIT or 4096 */
+};
+
+struct crash_report {
+    uint64_t flush;  /* number of the flush that counted; 0: none */
+    uint64_t chosen; /* units written after it that are in the image */
+    uint64_t left;   /* and that are not */
+};
+
+/*
+ * Build the image in a file of the disk's size that holds only zeros so far,
+ * such as a new sparse one.  0, an errno, or EBADMSG: the log is damaged.
+ * The same log and cut make the same image.
+ */
+int crash_image_build(const struct write_log *log, const struct crash_cut *cut,
+                      int fd, struct crash_report *report);
+
+#endif
