@@ -39,7 +39,7 @@
 #include "module/statistics.h"
 
 #define SYNCQ_CHANNEL_MAGIC  "SYNCQCH\n"
-#define SYNCQ_CHANNEL_LAYOUT 1
+#define SYNCQ_CHANNEL_LAYOUT 2
 #define SYNCQ_SEGMENT_NONE   UINT32_C(0xffffffff)
 
 enum syncq_channel_state {
@@ -60,6 +60,20 @@ enum syncq_request_state {
     SYNCQ_REQUEST_ABANDONED,
     SYNCQ_REQUEST_LEFT,
     SYNCQ_REQUEST_WITHDRAWN,
+};
+
+/*
+ * One process at a time, which holds the queue directory's lock, asks the
+ * helper to use what it has appended to the files:
+ *
+ *   idle --asker--> asked --helper--> taken --helper--> answered --asker-->
+ * idle asked --asker, given up--> idle
+ */
+enum syncq_grow_state {
+    SYNCQ_GROW_IDLE = 0,
+    SYNCQ_GROW_ASKED,
+    SYNCQ_GROW_TAKEN,
+    SYNCQ_GROW_ANSWERED,
 };
 
 struct syncq_request {
@@ -83,12 +97,16 @@ struct syncq_channel {
     uint32_t layout, size; /* bytes of this file */
     uint8_t boot_id[16], uuid[SYNCQ_UUID_SIZE];
     uint64_t epoch;
-    uint32_t segment_count, hold_lock_for_receipt;
+    _Atomic uint32_t segment_count; /* grows while the channel is in use */
+    uint32_t hold_lock_for_receipt;
     _Atomic uint32_t state;        /* enum syncq_channel_state; futex */
     _Atomic uint32_t bell;         /* futex: something for the helper to do */
     _Atomic uint32_t sleeping;     /* the helper waits on the bell */
     _Atomic uint32_t segment_bell; /* futex: a segment was prepared, or not */
     _Atomic uint32_t segments_exhausted; /* none is left to prepare */
+    _Atomic uint32_t grow;               /* enum syncq_grow_state; futex */
+    _Atomic uint32_t grow_segment_count, grow_entry_count; /* in all */
+    _Atomic int32_t grow_result;                           /* with ANSWERED */
     _Atomic uint32_t incarnations[SYNCQ_PROCESSES_MAX];
 
     pthread_mutex_t receipt; /* only with hold_lock_for_receipt */

@@ -2,9 +2,8 @@
 /*
  * create.c - make the files of a new queue
  *
- * The data file is filled with zeros, not fallocated: the first msync of an
- * unwritten extent costs one more write and one more flush.  It gets its name
- * last, so an interrupted create never looks like a queue.
+ * The data file gets its name last, so an interrupted create never looks like
+ * a queue.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +18,7 @@
 #include "module/error.h"
 #include "module/file.h"
 #include "module/filesystem.h"
+#include "module/fill.h"
 #include "module/index.h"
 #include "module/limits.h"
 #include "module/queue_internal.h"
@@ -27,7 +27,7 @@
 
 #define DATA_FILE_NEW SYNCQ_DATA_FILE ".new"
 
-enum { CHUNK_SIZE = 1 << 20, SEGMENT_COUNT_WANTED = 16 };
+enum { SEGMENT_COUNT_WANTED = 16 };
 
 static int choose_sizes(const struct syncq_create_options *options,
                         struct syncq_superblock *superblock)
@@ -60,44 +60,6 @@ static int choose_sizes(const struct syncq_create_options *options,
     return 0;
 }
 
-static int fill(int fd, uint64_t size,
-                const struct syncq_create_options *options)
-{
-    uint8_t *zeros = calloc(1, CHUNK_SIZE);
-    int result = zeros == NULL ? ENOMEM : 0;
-
-    for (uint64_t done = 0; done < size && result == 0; done += CHUNK_SIZE) {
-        result = syncq_file_write(fd, zeros, CHUNK_SIZE, (off_t)done);
-        /* Now and then: the bar then shows the disk, not the page cache. */
-        if (result == 0 && done % (64 * CHUNK_SIZE) == 0 && fdatasync(fd) != 0)
-            result = errno;
-        if (options->progress != NULL)
-            options->progress(done, size, options->context);
-    }
-    free(zeros);
-    return result;
-}
-
-static int write_segment_pages(int fd, const struct syncq_key *key,
-                               const struct syncq_superblock *superblock)
-{
-    uint64_t size = superblock->segment_size;
-    int result = 0;
-
-    for (uint32_t i = 0; i < superblock->segment_count && result == 0; i++) {
-        struct syncq_segment_page page = {
-            .number = i, .change = 1, .state = SYNCQ_SEGMENT_FREE};
-        off_t start = (off_t)(SYNCQ_DATA_OFFSET + size * i);
-
-        syncq_segment_page_seal(&page, key);
-        result = syncq_file_write(fd, &page, sizeof page, start);
-        if (result == 0)
-            result = syncq_file_write(fd, &page, sizeof page,
-                                      start + (off_t)(size - SYNCQ_PAGE_SIZE));
-    }
-    return result;
-}
-
 static int write_superblocks(int fd, const struct syncq_key *key,
                              struct syncq_superblock *superblock)
 {
@@ -119,6 +81,8 @@ static int create_data(int directory_fd, const struct syncq_key *key,
                        struct syncq_superblock *superblock,
                        const struct syncq_create_options *options)
 {
+    const struct syncq_fill_progress progress = {options->progress,
+                                                 options->context};
     int fd = -1;
     int result;
 
@@ -126,11 +90,9 @@ static int create_data(int directory_fd, const struct syncq_key *key,
     result = syncq_file_create(directory_fd, DATA_FILE_NEW, &fd);
     if (result != 0)
         return result;
-    result = fill(fd, superblock->file_size, options);
+    result = syncq_fill_zeros(fd, 0, superblock->file_size, &progress);
     if (result == 0)
-        result = write_segment_pages(fd, key, superblock);
-    if (result == 0 && fsync(fd) != 0)
-        result = errno;
+        result = syncq_fill_segments(fd, key, superblock, 0);
     if (result == 0)
         result = write_superblocks(fd, key, superblock);
     /* The fill left large folios in the page cache: see data_map.c. */

@@ -6,8 +6,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "module/data.h"
@@ -20,8 +18,9 @@
  * Pick the copy to believe.  A wrong key or version is reported as such only
  * when no copy is good: one copy may be torn while it was being written.
  */
-static int choose_superblock(struct syncq_data *data,
-                             const struct syncq_key *key)
+static int choose_superblock(const struct syncq_data *data,
+                             const struct syncq_key *key,
+                             struct syncq_superblock *superblock)
 {
     struct syncq_superblock copies[2];
     int results[2], best = -1;
@@ -36,7 +35,7 @@ static int choose_superblock(struct syncq_data *data,
             best = i;
     }
     if (best >= 0) {
-        data->superblock = copies[best];
+        *superblock = copies[best];
         return 0;
     }
     for (int i = 0; i < 2; i++)
@@ -45,6 +44,7 @@ static int choose_superblock(struct syncq_data *data,
     return results[0];
 }
 
+/* Longer is fine: a grow that was cut off leaves that. */
 static int check_size(struct syncq_data *data, uint64_t size)
 {
     const struct syncq_superblock *superblock = &data->superblock;
@@ -80,6 +80,7 @@ int syncq_data_open(int directory_fd, int writable, struct syncq_key *key,
     data->fd = -1;
     data->writable = writable;
     (void)pthread_mutex_init(&data->sync_lock, NULL);
+    (void)pthread_mutex_init(&data->follow_lock, NULL);
     result = syncq_file_open(directory_fd, SYNCQ_DATA_FILE, writable, &data->fd,
                              &status);
     if (result != 0)
@@ -88,7 +89,7 @@ int syncq_data_open(int directory_fd, int writable, struct syncq_key *key,
     data->inode = status.st_ino;
     result = (uint64_t)status.st_size < SYNCQ_DATA_OFFSET
                  ? SYNCQ_ERR_TRUNCATED
-                 : choose_superblock(data, key);
+                 : choose_superblock(data, key, &data->superblock);
     if (result == 0)
         result = check_size(data, (uint64_t)status.st_size);
     if (result != 0)
@@ -97,7 +98,7 @@ int syncq_data_open(int directory_fd, int writable, struct syncq_key *key,
     data->file_size = data->superblock.file_size;
     data->segment_size = data->superblock.segment_size;
     data->segment_count = data->superblock.segment_count;
-    data->maps = calloc(data->segment_count, sizeof *data->maps);
+    data->maps = calloc(SYNCQ_SEGMENT_COUNT_MAX, sizeof *data->maps);
     result = data->maps == NULL ? ENOMEM : map_head(data);
     /* Before the first touch: single pages in the page cache, see data_map.c */
     (void)posix_fadvise(data->fd, 0, 0, POSIX_FADV_RANDOM);
@@ -142,17 +143,56 @@ void syncq_data_unlock(struct syncq_data *data)
     (void)fcntl(data->fd, F_OFD_SETLK, &lock); /* freeing cannot fail */
 }
 
+int syncq_data_follow(struct syncq_data *data, uint32_t segment_count)
+{
+    uint64_t size = SYNCQ_DATA_OFFSET + data->segment_size * segment_count;
+    struct stat status;
+
+    if (segment_count <= data->segment_count)
+        return 0;
+    if (segment_count > SYNCQ_SEGMENT_COUNT_MAX)
+        return SYNCQ_ERR_RANGE;
+    if (fstat(data->fd, &status) != 0)
+        return errno;
+    if ((uint64_t)status.st_size < size)
+        return SYNCQ_ERR_TRUNCATED;
+    (void)pthread_mutex_lock(&data->follow_lock);
+    if (segment_count > data->segment_count) {
+        data->file_size = size;
+        data->segment_count = segment_count;
+    }
+    (void)pthread_mutex_unlock(&data->follow_lock);
+    return 0;
+}
+
+static int read_grown(struct syncq_data *data, const struct syncq_key *key,
+                      struct syncq_superblock *superblock)
+{
+    int result = choose_superblock(data, key, superblock);
+
+    if (result == 0 && (superblock->segment_size != data->segment_size ||
+                        superblock->segment_count < data->segment_count))
+        result = SYNCQ_ERR_RANGE;
+    return result == 0 ? syncq_data_follow(data, superblock->segment_count)
+                       : result;
+}
+
+int syncq_data_follow_superblock(struct syncq_data *data,
+                                 const struct syncq_key *key)
+{
+    struct syncq_superblock unused;
+
+    return read_grown(data, key, &unused);
+}
+
 int syncq_data_reread_superblock(struct syncq_data *data,
                                  const struct syncq_key *key)
 {
-    struct syncq_superblock before = data->superblock;
-    int result = choose_superblock(data, key);
+    struct syncq_superblock now;
+    int result = read_grown(data, key, &now);
 
-    if (result == 0 && (data->superblock.segment_size != data->segment_size ||
-                        data->superblock.segment_count != data->segment_count))
-        result = SYNCQ_ERR_RANGE;
-    if (result != 0)
-        data->superblock = before;
+    if (result == 0)
+        data->superblock = now;
     return result;
 }
 

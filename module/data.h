@@ -23,13 +23,15 @@ struct syncq_data {
     int writable;
     dev_t device;
     ino_t inode;
-    uint64_t file_size, segment_size;
-    uint32_t segment_count;
+    uint64_t segment_size;
+    _Atomic uint64_t file_size;     /* neither shrinks; both grow while the */
+    _Atomic uint32_t segment_count; /* file is open: syncq_data_follow */
     struct syncq_superblock superblock; /* as read; the helper keeps it true */
     uint8_t *head_map;         /* the superblock pages; writable files only */
-    _Atomic(uint8_t *) *maps;  /* one per segment, NULL until needed */
+    _Atomic(uint8_t *) *maps;  /* SYNCQ_SEGMENT_COUNT_MAX, NULL until needed */
     pthread_mutex_t sync_lock; /* one msync at a time: see data_map.c */
-    int sync_error;            /* of the first sync that failed; final */
+    pthread_mutex_t follow_lock;
+    int sync_error; /* of the first sync that failed; final */
 };
 
 /*
@@ -48,6 +50,15 @@ void syncq_data_unlock(struct syncq_data *data);
 /* Read the superblock again: another helper may have changed it before this
  * process got its lock.  Errors as syncq_queue_open. */
 int syncq_data_reread_superblock(struct syncq_data *data,
+                                 const struct syncq_key *key);
+
+/* Use the first segment_count segments, which somebody has added; fewer than
+ * known changes nothing.  Any thread.  SYNCQ_ERR_RANGE, SYNCQ_ERR_TRUNCATED:
+ * the file is too short for them; errno. */
+int syncq_data_follow(struct syncq_data *data, uint32_t segment_count);
+
+/* The same with what the superblock says; for those without a channel. */
+int syncq_data_follow_superblock(struct syncq_data *data,
                                  const struct syncq_key *key);
 
 /* Is it still the file that was opened, in its directory, as long as it was?

@@ -89,7 +89,7 @@ int syncq_index_read(const struct syncq_index *index, uint32_t slot,
     struct syncq_entry entry;
     int number;
 
-    if (slot >= index->entry_count)
+    if (!syncq_index_has(index, slot))
         return SYNCQ_ERR_RANGE;
     entry = index->entries[slot]; /* copy first, then check */
     if (entry.checksum != identity_checksum(index, slot, &entry) ||
@@ -186,6 +186,8 @@ void syncq_index_write_free(struct syncq_index *index, uint32_t slot)
 
 uint32_t syncq_entry_count(struct syncq_queue *queue)
 {
+    /* Without the new ones what is known goes on. */
+    (void)syncq_index_follow(&queue->index);
     return queue->index.entry_count;
 }
 

@@ -23,7 +23,8 @@ struct syncq_entry_view {
     struct syncq_state state;
 };
 
-/* Number of slots; valid slots are below it. */
+/* Number of slots; valid slots are below it.  It grows with the index: read it
+ * once for what is sized by it, and expect slots above it later. */
 uint32_t syncq_entry_count(struct syncq_queue *queue);
 
 /*

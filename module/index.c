@@ -10,45 +10,13 @@
 #include "module/error.h"
 #include "module/file.h"
 #include "module/index.h"
+#include "module/index_extent.h"
 
-static uint64_t index_seed(const uint8_t uuid[SYNCQ_UUID_SIZE])
-{
-    return XXH3_64bits(uuid, SYNCQ_UUID_SIZE);
-}
-
-static uint64_t header_checksum(const struct syncq_index_header *header)
-{
-    return XXH3_64bits(header, offsetof(struct syncq_index_header, checksum));
-}
+enum { HEADER_TRIES = 5, HEADER_WAIT_US = 2000 };
 
 static uint64_t checkpoint_checksum(const struct syncq_checkpoint *checkpoint)
 {
     return XXH3_64bits(checkpoint, offsetof(struct syncq_checkpoint, checksum));
-}
-
-/* Fill the file with free entries, 1 MiB at a time. */
-static int write_entries(int fd, uint64_t seed, uint32_t entry_count)
-{
-    enum { CHUNK = 8192 };
-    struct syncq_entry *chunk = calloc(CHUNK, sizeof *chunk);
-    struct syncq_index index = {.entries = chunk, .seed = seed};
-    int result = chunk == NULL ? ENOMEM : 0;
-
-    for (uint32_t done = 0; done < entry_count && result == 0;) {
-        uint32_t count =
-            entry_count - done < CHUNK ? entry_count - done : CHUNK;
-
-        /* Slot numbers are part of the checksums: shift the view. */
-        index.entries = chunk - done;
-        for (uint32_t i = 0; i < count; i++)
-            syncq_index_write_free(&index, done + i);
-        result = syncq_file_write(fd, chunk, count * sizeof *chunk,
-                                  (off_t)(SYNCQ_INDEX_ENTRIES_OFFSET +
-                                          (uint64_t)done * sizeof *chunk));
-        done += count;
-    }
-    free(chunk);
-    return result;
 }
 
 int syncq_index_create(int directory_fd, const char *name,
@@ -65,10 +33,10 @@ int syncq_index_create(int directory_fd, const char *name,
         return result;
     memcpy(header.magic, SYNCQ_INDEX_MAGIC, sizeof header.magic);
     memcpy(header.uuid, uuid, sizeof header.uuid);
-    header.checksum = header_checksum(&header);
+    header.checksum = syncq_index_header_checksum(&header);
     result = syncq_file_write(fd, zeros, sizeof zeros, 0);
     if (result == 0)
-        result = write_entries(fd, index_seed(uuid), entry_count);
+        result = syncq_index_fill(fd, uuid, 0, entry_count);
     if (result == 0)
         result = syncq_file_write(fd, &header, sizeof header, 0);
     if (result == 0 && fsync(fd) != 0)
@@ -79,25 +47,36 @@ int syncq_index_create(int directory_fd, const char *name,
     return result;
 }
 
+static int check_header(const struct syncq_index_header *header,
+                        const uint8_t uuid[SYNCQ_UUID_SIZE])
+{
+    if (memcmp(header->magic, SYNCQ_INDEX_MAGIC, sizeof header->magic) != 0 ||
+        header->checksum != syncq_index_header_checksum(header) ||
+        memcmp(header->uuid, uuid, sizeof header->uuid) != 0)
+        return SYNCQ_ERR_INDEX;
+    return header->version != SYNCQ_INDEX_VERSION ? SYNCQ_ERR_VERSION : 0;
+}
+
 static int read_header(struct syncq_index *index, uint64_t file_size,
                        const uint8_t uuid[SYNCQ_UUID_SIZE])
 {
     struct syncq_index_header header;
-    int result = file_size < SYNCQ_INDEX_ENTRIES_OFFSET
-                     ? SYNCQ_ERR_INDEX
-                     : syncq_file_read(index->fd, &header, sizeof header, 0);
+    int result = SYNCQ_ERR_INDEX;
 
+    if (file_size < SYNCQ_INDEX_ENTRIES_OFFSET)
+        return result;
+    /* It may be between two stores of syncq_index_extend. */
+    for (int i = 0; i < HEADER_TRIES && result == SYNCQ_ERR_INDEX; i++) {
+        if (i > 0)
+            (void)usleep(HEADER_WAIT_US);
+        result = syncq_file_read(index->fd, &header, sizeof header, 0);
+        if (result == 0)
+            result = check_header(&header, uuid);
+    }
     if (result != 0)
         return result;
-    if (memcmp(header.magic, SYNCQ_INDEX_MAGIC, sizeof header.magic) != 0 ||
-        header.checksum != header_checksum(&header) ||
-        memcmp(header.uuid, uuid, sizeof header.uuid) != 0)
-        return SYNCQ_ERR_INDEX;
-    if (header.version != SYNCQ_INDEX_VERSION)
-        return SYNCQ_ERR_VERSION;
     index->entry_count = header.entry_count;
-    index->map_size = SYNCQ_INDEX_ENTRIES_OFFSET +
-                      (uint64_t)header.entry_count * SYNCQ_ENTRY_SIZE;
+    index->map_size = syncq_index_file_size(header.entry_count);
     if (header.entry_count < SYNCQ_ENTRY_COUNT_MIN ||
         header.entry_count > SYNCQ_ENTRY_COUNT_MAX ||
         file_size < index->map_size)
@@ -110,13 +89,13 @@ int syncq_index_open(int directory_fd, int writable,
                      struct syncq_index *index)
 {
     struct stat status;
-    void *map;
     int result;
 
     memset(index, 0, sizeof *index);
+    (void)pthread_mutex_init(&index->follow_lock, NULL);
     index->fd = -1;
     index->writable = writable;
-    index->seed = index_seed(uuid);
+    index->seed = syncq_index_seed(uuid);
     result = syncq_file_open(directory_fd, SYNCQ_INDEX_FILE, writable,
                              &index->fd, &status);
     if (result != 0)
@@ -124,13 +103,9 @@ int syncq_index_open(int directory_fd, int writable,
     result = read_header(index, (uint64_t)status.st_size, uuid);
     if (result != 0)
         goto out;
-    map = mmap(NULL, index->map_size, PROT_READ | (writable ? PROT_WRITE : 0),
-               MAP_SHARED, index->fd, 0);
-    if (map == MAP_FAILED) {
-        result = errno;
+    result = syncq_index_map(index);
+    if (result != 0)
         goto out;
-    }
-    index->map = map;
     index->entries =
         (struct syncq_entry *)(index->map + SYNCQ_INDEX_ENTRIES_OFFSET);
     index->lists =
@@ -143,9 +118,7 @@ out:
 
 void syncq_index_close(struct syncq_index *index)
 {
-    if (index->map != NULL)
-        munmap(index->map, index->map_size);
-    index->map = NULL;
+    syncq_index_unmap(index);
     if (index->fd >= 0)
         close(index->fd);
     index->fd = -1;

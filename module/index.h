@@ -5,16 +5,26 @@
 #ifndef SYNCQ_INDEX_H
 #define SYNCQ_INDEX_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "module/entry.h"
 #include "module/index_format.h"
 
+/*
+ * The address space of the largest index is reserved, so the map never moves
+ * when the index grows: another process makes it larger, and this one follows
+ * (syncq_index_follow).  entry_count and map_size never shrink; who sizes
+ * memory by entry_count reads it once.
+ */
 struct syncq_index {
     int fd;
     int writable;
-    uint32_t entry_count;
-    uint64_t map_size, seed; /* seed: the queue's UUID folded to 64 bits */
+    _Atomic uint32_t entry_count;
+    _Atomic uint64_t map_size;
+    uint64_t seed; /* the queue's UUID folded to 64 bits */
+    pthread_mutex_t follow_lock;
     uint8_t *map;
     struct syncq_entry *entries;
     struct syncq_index_lists *lists;
@@ -31,6 +41,23 @@ int syncq_index_open(int directory_fd, int writable,
                      const uint8_t uuid[SYNCQ_UUID_SIZE],
                      struct syncq_index *index);
 void syncq_index_close(struct syncq_index *index);
+
+/* Map what the index has grown by since.  Cheap when it has not.  Any thread.
+ * SYNCQ_ERR_TRUNCATED: the file is shorter than its header says; errno. */
+int syncq_index_follow(struct syncq_index *index);
+
+/* Is there such a slot, maybe since a moment ago?  Any thread. */
+int syncq_index_has(const struct syncq_index *index, uint32_t slot);
+
+/*
+ * Growing, in this order.  fill: write free entries from number `from` up to
+ * entry_count into the file and sync it; the header does not name them yet.
+ * extend: name what was filled, sync the header, and map it.  Slots are in no
+ * list before syncq_index_list_more.
+ */
+int syncq_index_fill(int fd, const uint8_t uuid[SYNCQ_UUID_SIZE], uint32_t from,
+                     uint32_t entry_count);
+int syncq_index_extend(struct syncq_index *index, uint32_t entry_count);
 
 /* The newest valid checkpoint, or SYNCQ_ERR_INDEX. */
 int syncq_index_read_checkpoint(const struct syncq_index *index,
@@ -80,6 +107,13 @@ int syncq_index_take(struct syncq_index *index, uint32_t count, uint32_t lock,
 
 /* Move a slot from the used list to the free list and format it as free. */
 void syncq_index_give_back(struct syncq_index *index, uint32_t slot);
+
+/*
+ * Put some of the slots that are in no list yet into the free list; true while
+ * there are more.  touch does the same slots' page faults, without the lock.
+ */
+int syncq_index_list_more(struct syncq_index *index);
+void syncq_index_list_touch(struct syncq_index *index);
 
 /* Make both lists anew.  in_use decides for a slot whose identity says free
  * but that a living reservation owns; may be NULL. */

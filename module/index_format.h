@@ -6,6 +6,9 @@
  * the heads of the lists, entries of 128 bytes follow.  An entry never crosses
  * a 512-byte sector.  All integers are little-endian.
  *
+ * The index grows at its end: entries are written and synced there first, then
+ * the header names them.  A file that is longer than its header says is fine.
+ *
  *   entry:  offset  size
  *                0    40  version 0 of the state   (syncq_entry_version)
  *               40    40  version 1 of the state
@@ -64,6 +67,7 @@ static_assert(sizeof(struct syncq_checkpoint) == 80, "on-disk layout");
 struct syncq_index_lists {
     uint32_t used_head, used_tail, used_count;
     uint32_t free_head, free_count;
+    uint32_t listed_count; /* slots from here on are in no list yet */
 };
 
 struct syncq_entry_version {

@@ -11,6 +11,8 @@
 #include "module/error.h"
 #include "module/index.h"
 
+enum { SLOTS_PER_LOCK = 64 }; /* under the lock at a time */
+
 static int slot_ok(const struct syncq_index *index, uint32_t slot)
 {
     return slot < index->entry_count;
@@ -89,6 +91,43 @@ void syncq_index_give_back(struct syncq_index *index, uint32_t slot)
     push_free(index, slot);
 }
 
+/*
+ * Slots that the index has grown by.  Their pages are not in memory yet, and
+ * nobody shall wait under the lock until they are.
+ */
+void syncq_index_list_touch(struct syncq_index *index)
+{
+    uint32_t count = index->entry_count;
+    uint32_t slot =
+        __atomic_load_n(&index->lists->listed_count, __ATOMIC_RELAXED);
+
+    if (slot < count)
+        dirty_pages(
+            (uint8_t *)&index->entries[slot],
+            (count - slot < SLOTS_PER_LOCK ? count - slot : SLOTS_PER_LOCK) *
+                sizeof index->entries[slot]);
+}
+
+int syncq_index_list_more(struct syncq_index *index)
+{
+    struct syncq_index_lists *lists = index->lists;
+    uint32_t count = index->entry_count;
+    uint32_t first = lists->listed_count;
+    uint32_t end = first < count && count - first > SLOTS_PER_LOCK
+                       ? first + SLOTS_PER_LOCK
+                       : count;
+
+    for (uint32_t slot = end; slot-- > first;) {
+        if (!syncq_entry_identity_valid(index, slot) ||
+            index->entries[slot].kind != SYNCQ_ENTRY_FREE)
+            syncq_index_write_free(index, slot);
+        push_free(index, slot);
+    }
+    if (first < end)
+        lists->listed_count = end;
+    return end < count;
+}
+
 /* Store only what differs: a clean start then dirties hardly any page. */
 static void set_link(uint32_t *link, uint32_t value)
 {
@@ -113,9 +152,10 @@ void syncq_index_rebuild_lists(struct syncq_index *index,
 {
     struct syncq_index_lists lists = {.used_head = SYNCQ_SLOT_NONE,
                                       .used_tail = SYNCQ_SLOT_NONE,
-                                      .free_head = SYNCQ_SLOT_NONE};
+                                      .free_head = SYNCQ_SLOT_NONE,
+                                      .listed_count = index->entry_count};
 
-    for (uint32_t slot = index->entry_count; slot-- > 0;) {
+    for (uint32_t slot = lists.listed_count; slot-- > 0;) {
         struct syncq_entry *entry = &index->entries[slot];
         int valid = syncq_entry_identity_valid(index, slot);
         int used = valid && entry->kind == SYNCQ_ENTRY_USED;

@@ -51,6 +51,19 @@ static int open_index(struct syncq_queue *queue)
     return result == SYNCQ_ERR_NO_QUEUE ? SYNCQ_ERR_INDEX : result;
 }
 
+int syncq_queue_follow(struct syncq_queue *queue)
+{
+    struct syncq_channel *channel = queue->handle.channel;
+    int result = 0;
+
+    if (channel != NULL)
+        result = syncq_data_follow(&queue->data,
+                                   atomic_load(&channel->segment_count));
+    if (result == 0 && queue->index.map != NULL)
+        result = syncq_index_follow(&queue->index);
+    return result;
+}
+
 /*
  * Writers take the shared lock on the data file first and look at the channel
  * after it: recovery, which needs the lock alone, cannot start in between.
@@ -75,9 +88,9 @@ static int join_channel(struct syncq_queue *queue)
         syncq_latch_read(queue->directory_fd, &latched_lsn) ==
             SYNCQ_ERR_LATCHED)
         result = SYNCQ_ERR_LATCHED;
-    if (result == 0 &&
-        queue->handle.channel->segment_count != queue->data.segment_count)
-        result = SYNCQ_ERR_NO_HELPER;
+    /* Just grown: one of the two may be ahead. */
+    if (result == 0)
+        result = syncq_queue_follow(queue);
     if (result == 0)
         result = syncq_channel_register(&queue->handle);
     return result;
@@ -175,7 +188,10 @@ int syncq_queue_status(struct syncq_queue *queue,
 {
     const struct syncq_data *data = &queue->data;
     struct syncq_channel *channel = queue->handle.channel;
+    int result = syncq_queue_follow(queue);
 
+    if (result != 0)
+        return result;
     *status = (struct syncq_queue_status){
         .file_size = data->file_size,
         .segment_size = data->segment_size,
@@ -187,7 +203,7 @@ int syncq_queue_status(struct syncq_queue *queue,
             syncq_record_size_max(queue) - sizeof(struct syncq_record_header),
     };
     memcpy(status->uuid, queue->key.uuid, sizeof status->uuid);
-    for (uint32_t i = 0; i < data->segment_count; i++) {
+    for (uint32_t i = 0; i < status->segment_count; i++) {
         uint64_t base;
         int prepared = channel != NULL && channel->next_segment == i;
 

@@ -28,6 +28,12 @@ struct syncq_queue {
 int syncq_queue_open_files(const char *directory, const char *run_directory,
                            int writable, struct syncq_queue **queue);
 
+/*
+ * Use what the queue has grown by since.  Cheap when it has not; any thread.
+ * SYNCQ_ERR_TRUNCATED: the files are shorter than channel or header say; errno.
+ */
+int syncq_queue_follow(struct syncq_queue *queue);
+
 /* Base LSN of a segment, from the channel when there is one, else from its
  * page.  SYNCQ_ERR_BAD_RECORD: free or unreadable. */
 int syncq_segment_base(struct syncq_queue *queue, uint32_t segment,

@@ -33,8 +33,8 @@ int syncq_segment_base(struct syncq_queue *queue, uint32_t segment,
     return 0;
 }
 
-int syncq_segment_find(struct syncq_queue *queue, uint64_t lsn,
-                       uint32_t *segment, uint64_t *base_lsn)
+static int find_known(struct syncq_queue *queue, uint64_t lsn,
+                      uint32_t *segment, uint64_t *base_lsn)
 {
     for (uint32_t i = 0; i < queue->data.segment_count; i++) {
         uint64_t base;
@@ -47,6 +47,24 @@ int syncq_segment_find(struct syncq_queue *queue, uint64_t lsn,
         return 0;
     }
     return SYNCQ_ERR_BAD_RECORD;
+}
+
+int syncq_segment_find(struct syncq_queue *queue, uint64_t lsn,
+                       uint32_t *segment, uint64_t *base_lsn)
+{
+    uint32_t known = queue->data.segment_count;
+    int result = find_known(queue, lsn, segment, base_lsn);
+
+    if (result == 0)
+        return 0;
+    /* It may lie in a segment that was added since. */
+    if (queue->handle.channel == NULL)
+        (void)syncq_data_follow_superblock(&queue->data, &queue->key);
+    else
+        (void)syncq_queue_follow(queue);
+    return queue->data.segment_count > known
+               ? find_known(queue, lsn, segment, base_lsn)
+               : result;
 }
 
 uint64_t syncq_record_size_max(const struct syncq_queue *queue)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/grow_internal.h"
 #include "module/recovery_internal.h"
 
 #define INDEX_FILE_NEW SYNCQ_INDEX_FILE ".new"
@@ -174,12 +175,12 @@ static int replay(struct syncq_recovery *recovery)
     free(recovery->seen);
     recovery->seen = NULL;
     syncq_part_table_clear(&recovery->table);
-    if (full)
-        result = remake_index(queue);
-    else
-        syncq_index_rebuild_lists(&queue->index, NULL, NULL);
+    /* A grow may have been cut off between superblock and index. */
+    result = full ? remake_index(queue) : syncq_grow_finish(queue);
     if (result != 0)
         return result;
+    if (!full)
+        syncq_index_rebuild_lists(&queue->index, NULL, NULL);
     recovery->seen = calloc(queue->index.entry_count / 8 + 1, 1);
     if (recovery->seen == NULL)
         return ENOMEM;

@@ -25,15 +25,17 @@ void syncq_part_table_add(struct syncq_part_table *table,
 int syncq_part_table_init(struct syncq_part_table *table,
                           const struct syncq_index *index)
 {
+    uint32_t count = index->entry_count;
+
     table->size = 16;
-    while (table->size < (uint64_t)index->entry_count * 2)
+    while (table->size < (uint64_t)count * 2)
         table->size *= 2;
     table->slots = malloc(table->size * sizeof *table->slots);
     if (table->slots == NULL)
         return ENOMEM;
     for (uint64_t i = 0; i < table->size; i++)
         table->slots[i] = SYNCQ_SLOT_NONE;
-    for (uint32_t slot = 0; slot < index->entry_count; slot++)
+    for (uint32_t slot = 0; slot < count; slot++)
         if (index->entries[slot].kind == SYNCQ_ENTRY_USED &&
             syncq_entry_identity_valid(index, slot))
             syncq_part_table_add(table, index, slot);

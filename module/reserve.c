@@ -98,7 +98,16 @@ int syncq_reserve_lock(struct syncq_queue *queue)
 {
     pthread_mutex_t *mutex = &queue->handle.channel->reserve;
     int result = pthread_mutex_lock(mutex);
+    int followed;
 
+    if (result != 0 && result != EOWNERDEAD)
+        return result;
+    /* Head and lists may have moved into what the queue has grown by. */
+    followed = syncq_queue_follow(queue);
+    if (followed != 0) {
+        (void)pthread_mutex_unlock(mutex);
+        return followed;
+    }
     if (result != EOWNERDEAD)
         return result;
     repair(queue);

@@ -120,7 +120,8 @@ int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
 {
     struct carry carry = {.queue = queue};
     const struct syncq_log_visitor visitor = {visit_record, visit_gap, &carry};
-    uint8_t *live = calloc(queue->data.segment_count, 1);
+    /* Segments and slots may be added meanwhile. */
+    uint8_t *live = calloc(SYNCQ_SEGMENT_COUNT_MAX, 1);
     int result = live == NULL ? ENOMEM : find_live(queue, live);
 
     if (result == 0)
@@ -129,10 +130,10 @@ int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
         goto out;
     carry.base_lsn =
         atomic_load(&queue->handle.channel->segments[*segment].base_lsn);
+    result = syncq_part_table_init(&carry.table, &queue->index);
     carry.taken = calloc(queue->index.entry_count / 8 + 1, 1);
-    result = carry.taken == NULL
-                 ? ENOMEM
-                 : syncq_part_table_init(&carry.table, &queue->index);
+    if (result == 0 && carry.taken == NULL)
+        result = ENOMEM;
     if (result == 0)
         result = syncq_log_scan(queue, *segment, carry.base_lsn,
                                 SYNCQ_PAGE_SIZE, &visitor);

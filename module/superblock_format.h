@@ -8,10 +8,10 @@
  *       12     4  features         bits a reader must know; none is defined
  *       16    16  uuid             of this queue file
  *       32     8  generation       the valid copy with the higher one counts
- *       40     8  file_size        bytes, as made
+ *       40     8  file_size        bytes in use; the file may be longer
  *       48     8  segment_size     bytes
  *       56     4  segment_count
- *       60     4  entry_count      of the index file, as made
+ *       60     4  entry_count      the index is to have these at least
  *       64     8  epoch            raised for every new channel
  *       72     8  lsn_limit        no LSN at or above it was ever given
  *       80     8  checkpoint       number of the last index checkpoint known

@@ -283,8 +283,9 @@ int batch_run(struct helper *helper)
         uint32_t bell = atomic_load(&channel->bell);
         int waits = anything_waits(helper);
 
-        if (channel->next_segment == SYNCQ_SEGMENT_NONE &&
-            !atomic_load(&channel->segments_exhausted))
+        if ((channel->next_segment == SYNCQ_SEGMENT_NONE &&
+             !atomic_load(&channel->segments_exhausted)) ||
+            atomic_load(&channel->grow) == SYNCQ_GROW_ASKED)
             keeper_wake(helper);
         /* Told to stop: one more batch, then the rest is the successor's. */
         if (stopping || (!waits && atomic_load(&helper->stop)))

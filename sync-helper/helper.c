@@ -44,30 +44,34 @@ static void log_recovery(const struct syncq_recovery_report *report)
                   report->parts_held);
 }
 
+void helper_load_page(struct helper *helper, uint32_t segment)
+{
+    struct syncq_queue *queue = helper->queue;
+    struct syncq_segment_page *page = &helper->pages[segment];
+    const struct syncq_channel_segment *known =
+        &helper->channel->segments[segment];
+
+    if (syncq_data_read_segment_page(&queue->data, &queue->key, segment,
+                                     page) == 0)
+        return;
+    /* Damaged since the channel was made: what it knows still counts. */
+    *page =
+        (struct syncq_segment_page){.number = segment,
+                                    .base_lsn = atomic_load(&known->base_lsn),
+                                    .state = atomic_load(&known->state)};
+    if (page->state == 0)
+        page->state = SYNCQ_SEGMENT_FREE;
+}
+
 int helper_load_pages(struct helper *helper)
 {
     struct syncq_queue *queue = helper->queue;
 
-    helper->pages = calloc(queue->data.segment_count, sizeof *helper->pages);
+    helper->pages = calloc(SYNCQ_SEGMENT_COUNT_MAX, sizeof *helper->pages);
     if (helper->pages == NULL)
         return ENOMEM;
-    for (uint32_t i = 0; i < queue->data.segment_count; i++) {
-        struct syncq_segment_page *page = &helper->pages[i];
-
-        const struct syncq_channel_segment *known =
-            &helper->channel->segments[i];
-
-        if (syncq_data_read_segment_page(&queue->data, &queue->key, i, page) ==
-            0)
-            continue;
-        /* Damaged since the channel was made: what it knows still counts. */
-        *page = (struct syncq_segment_page){
-            .number = i,
-            .base_lsn = atomic_load(&known->base_lsn),
-            .state = atomic_load(&known->state)};
-        if (page->state == 0)
-            page->state = SYNCQ_SEGMENT_FREE;
-    }
+    for (uint32_t i = 0; i < queue->data.segment_count; i++)
+        helper_load_page(helper, i);
     return 0;
 }
 
@@ -86,7 +90,7 @@ static void fill_channel(struct helper *helper,
     atomic_store(&channel->synced_lsn, recovered->durable_lsn);
     atomic_store(&channel->checkpoint, recovered->checkpoint);
     atomic_store(&channel->marks_lsn, recovered->marks_lsn);
-    for (uint32_t i = 0; i < channel->segment_count; i++) {
+    for (uint32_t i = 0; i < helper->queue->data.segment_count; i++) {
         atomic_store(&channel->segments[i].base_lsn, helper->pages[i].base_lsn);
         atomic_store(&channel->segments[i].state, helper->pages[i].state);
     }
@@ -98,7 +102,8 @@ int helper_reclaim_segments(struct helper *helper)
     struct syncq_channel *channel = helper->channel;
     int result = 0;
 
-    for (uint32_t i = 0; i < channel->segment_count && result == 0; i++) {
+    for (uint32_t i = 0; i < helper->queue->data.segment_count && result == 0;
+         i++) {
         struct syncq_segment_page *page = &helper->pages[i];
         int is_prepared;
 
@@ -164,7 +169,7 @@ int helper_request_place(const struct helper *helper,
     uint64_t end = helper->queue->data.segment_size - SYNCQ_PAGE_SIZE;
     uint64_t base;
 
-    if (request->segment >= helper->channel->segment_count)
+    if (request->segment >= helper->queue->data.segment_count)
         return SYNCQ_ERR_RANGE;
     base = atomic_load(&helper->channel->segments[request->segment].base_lsn);
     if (request->lsn < base + SYNCQ_PAGE_SIZE || request->lsn - base >= end ||

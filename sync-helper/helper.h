@@ -23,7 +23,7 @@ struct helper {
     const struct config *config;
     struct syncq_queue *queue;
     struct syncq_channel *channel;    /* of the queue, for short */
-    struct syncq_segment_page *pages; /* as on disk, one per segment */
+    struct syncq_segment_page *pages; /* as on disk; for the largest queue */
     pthread_mutex_t lock;             /* superblock and failure */
     pthread_t keeper;
     _Atomic int stop;
@@ -54,6 +54,7 @@ int helper_request_place(const struct helper *helper,
  * segments are free: one that was prepared before the last stop, and never
  * reserved from, is prepared anew. */
 int helper_load_pages(struct helper *helper);
+void helper_load_page(struct helper *helper, uint32_t segment);
 int helper_reclaim_segments(struct helper *helper);
 
 /* takeover.c: serve the channel that the last helper left.
@@ -69,6 +70,8 @@ void keeper_wake(struct helper *helper);
 /* Have the segment after the head's ready; the keeper does it by itself later
  * on.  0 also when none is left. */
 int keeper_prepare_segment(struct helper *helper);
+/* A sync of the index failed: no checkpoint any more, and the latch. */
+void keeper_index_failed(struct helper *helper, int error);
 
 /* checkpoint.c: sync the index in two phases. */
 int checkpoint_write(struct helper *helper, uint32_t flags);
@@ -78,6 +81,11 @@ int retire_segments(struct helper *helper);
 /* retire.c: free slots whose record's segment is free; a predecessor may have
  * died in between. */
 int retire_leftovers(struct helper *helper);
+
+/* grow.c: do what syncq grow asks for; 0, or why the data file failed. */
+int grow_serve(struct helper *helper);
+/* grow.c: go on where a predecessor died in it. */
+int grow_take_over(struct helper *helper);
 
 /* writers.c: finish for writers that died. */
 void writers_check(struct helper *helper);

@@ -23,7 +23,7 @@ static uint32_t find_free_segment(struct helper *helper, int *more)
     uint32_t found = SYNCQ_SEGMENT_NONE;
 
     *more = 0;
-    for (uint32_t i = 0; i < helper->channel->segment_count; i++) {
+    for (uint32_t i = 0; i < helper->queue->data.segment_count; i++) {
         if (helper->pages[i].state != SYNCQ_SEGMENT_FREE)
             continue;
         if (found != SYNCQ_SEGMENT_NONE) {
@@ -125,7 +125,7 @@ static int close_segments(struct helper *helper)
     struct syncq_queue *queue = helper->queue;
     int result = 0;
 
-    for (uint32_t i = 0; i < helper->channel->segment_count && result == 0;
+    for (uint32_t i = 0; i < helper->queue->data.segment_count && result == 0;
          i++) {
         struct syncq_segment_page *page = &helper->pages[i];
 
@@ -141,18 +141,26 @@ static int close_segments(struct helper *helper)
     return result;
 }
 
+void keeper_index_failed(struct helper *helper, int error)
+{
+    int result;
+
+    if (atomic_exchange(&helper->index_failed, 1))
+        return;
+    log_error("the sync of the index failed: %s; the next start replays the "
+              "whole log",
+              syncq_strerror(error));
+    result = syncq_latch_set_index(helper->queue->directory_fd);
+    if (result != 0)
+        log_error("the latch cannot be written: %s", syncq_strerror(result));
+}
+
 static void sync_index(struct helper *helper)
 {
     int result = checkpoint_write(helper, 0);
 
-    if (result == 0 || atomic_exchange(&helper->index_failed, 1))
-        return;
-    log_error("the sync of the index failed: %s; the next start replays the "
-              "whole log",
-              syncq_strerror(result));
-    result = syncq_latch_set_index(helper->queue->directory_fd);
     if (result != 0)
-        log_error("the latch cannot be written: %s", syncq_strerror(result));
+        keeper_index_failed(helper, result);
 }
 
 void *keeper_run(void *context)
@@ -169,6 +177,8 @@ void *keeper_run(void *context)
         int result = 0;
 
         if (!failed)
+            result = grow_serve(helper);
+        if (!failed && result == 0)
             result = keeper_prepare_segment(helper);
         if (!failed && result == 0)
             result = close_segments(helper);

@@ -138,6 +138,8 @@ int takeover_serve(struct helper *helper)
     if (result == 0)
         result = helper_load_pages(helper);
     if (result == 0)
+        result = grow_take_over(helper);
+    if (result == 0)
         result = helper_reclaim_segments(helper);
     if (result == 0)
         result = redo_requests(helper);
