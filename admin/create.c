@@ -12,37 +12,11 @@
 
 #include "admin/command.h"
 #include "admin/progress.h"
+#include "admin/size.h"
 #include "module/error.h"
 #include "module/index_format.h"
 
 #define SIZE_DEFAULT (UINT64_C(1) << 30) /* bytes */
-
-static int read_size(const struct command *command, const char *option,
-                     const char *text, uint64_t *size)
-{
-    const char *what = config_parse_size(text, size);
-
-    if (!what && *size)
-        return 0;
-    command_error(command, "--%s %s: %s", option, text,
-                  what ? what : "must be more than 0");
-    return EX_USAGE;
-}
-
-static int read_count(const struct command *command, const char *option,
-                      const char *text, uint32_t *count)
-{
-    uint64_t number;
-
-    if (!config_parse_size(text, &number) && number >= SYNCQ_ENTRY_COUNT_MIN &&
-        number <= SYNCQ_ENTRY_COUNT_MAX) {
-        *count = (uint32_t)number;
-        return 0;
-    }
-    command_error(command, "--%s %s: expected a number from %d to %u", option,
-                  text, SYNCQ_ENTRY_COUNT_MIN, SYNCQ_ENTRY_COUNT_MAX);
-    return EX_USAGE;
-}
 
 static int read_options(const struct command *command, int argc, char **argv,
                         struct syncq_create_options *options)
@@ -61,13 +35,13 @@ static int read_options(const struct command *command, int argc, char **argv,
         if (option == COMMAND_STOP)
             return exit_code ? exit_code : COMMAND_STOP;
         if (option == 's')
-            result = read_size(command, "size", optarg, &options->size);
+            result = size_read(command, "size", optarg, &options->size);
         else if (option == 'g')
-            result = read_size(command, "segment-size", optarg,
+            result = size_read(command, "segment-size", optarg,
                                &options->segment_size);
         else
-            result =
-                read_count(command, "entries", optarg, &options->entry_count);
+            result = entry_count_read(command, "entries", optarg,
+                                      &options->entry_count);
     }
     return result ? result : command_no_arguments(command, argc, argv);
 }

@@ -20,6 +20,15 @@ static const struct verb verbs[] = {
      "queue_directory and run_directory are made if they are missing.  The\n"
      "data file is written in full, which takes a while.\n",
      verb_create},
+    {"grow", "[--size SIZE] [--entries N]", "make a queue larger",
+     "      --size SIZE  bytes for mail in all, as 2G; rounded down to whole\n"
+     "                   segments [as it is]\n"
+     "      --entries N  parts of messages that the index holds in all\n"
+     "                   [one for each 4 KiB of the size, if that is more]\n"
+     "      --help       print this and exit\n\n"
+     "Works whether the other programs run or not; they go on meanwhile.\n"
+     "What is new is written in full first, which takes a while.\n",
+     verb_grow},
     {"status", "[--json]", "tell whether all is well",
      "      --json  one JSON object\n"
      "      --help  print this and exit\n\n"

@@ -28,6 +28,7 @@ struct verb {
 };
 
 int verb_create(const struct command *command, int argc, char **argv);
+int verb_grow(const struct command *command, int argc, char **argv);
 int verb_status(const struct command *command, int argc, char **argv);
 int verb_list(const struct command *command, int argc, char **argv);
 int verb_cat(const struct command *command, int argc, char **argv);

@@ -36,6 +36,7 @@ struct marks {
     struct marks_noted *noted;
     uint32_t noted_count, noted_capacity;
     uint8_t *is_noted;            /* a bit for each slot */
+    size_t is_noted_size;         /* bytes */
     uint64_t submitted, finished; /* jobs */
     struct marks_waiter *first, **last;
     time_t warned;
@@ -47,10 +48,25 @@ struct marks_job {
     struct marks_noted *noted; /* as many as job.mark_count */
 };
 
+/* The index may have grown since. */
+static void marks_cover(struct marks *marks, uint32_t slot)
+{
+    size_t size = syncq_entry_count(marks->backlog->queue) / 8 + 1;
+
+    if (size <= slot / 8)
+        size = slot / 8 + 1;
+    marks->is_noted = memory_grow(marks->is_noted, size);
+    memset(marks->is_noted + marks->is_noted_size, 0,
+           size - marks->is_noted_size);
+    marks->is_noted_size = size;
+}
+
 void marks_note(struct marks *marks, uint32_t slot, uint64_t sequence)
 {
     uint8_t bit = (uint8_t)(1u << (slot & 7));
 
+    if (slot / 8 >= marks->is_noted_size)
+        marks_cover(marks, slot);
     if (marks->is_noted[slot / 8] & bit)
         return;
     marks->is_noted[slot / 8] |= bit;
@@ -220,7 +236,7 @@ struct marks *marks_new(struct backlog *backlog, uint64_t interval_ms)
 
     marks->backlog = backlog;
     marks->last = &marks->first;
-    marks->is_noted = memory_new(syncq_entry_count(backlog->queue) / 8 + 1);
+    marks_cover(marks, 0);
     marks->interval.tv_sec = (time_t)(interval_ms / 1000);
     marks->interval.tv_usec = (suseconds_t)(interval_ms % 1000 * 1000);
     marks->timer = evtimer_new(backlog->qmgr->base, marks_on_timer, marks);
