@@ -30,7 +30,7 @@ static struct {
     struct fixture *medium;  /* the queue as on the medium */
     int hold, held, pass, fail_next, fail_index;
     uint64_t count, fail_from;
-    struct hook before, latch;
+    struct hook before, each, latch;
 } control = {.mutex = PTHREAD_MUTEX_INITIALIZER,
              .changed = PTHREAD_COND_INITIALIZER};
 
@@ -86,6 +86,18 @@ static struct hook take(struct hook *hook)
     return taken;
 }
 
+/* Called with the mutex held; the hook is called without it. */
+static void call_each(void)
+{
+    struct hook hook = control.each;
+
+    if (hook.call == NULL)
+        return;
+    pthread_mutex_unlock(&control.mutex);
+    hook.call(hook.context);
+    pthread_mutex_lock(&control.mutex);
+}
+
 /* Called with the mutex held; it is given up while an msync is stopped. */
 static int obey(const struct place *place)
 {
@@ -127,6 +139,7 @@ int __wrap_msync(void *address, size_t size, int flags)
         pthread_mutex_unlock(&control.mutex);
         return __real_msync(address, size, flags);
     }
+    call_each();
     error = obey(&place);
     pthread_mutex_unlock(&control.mutex);
     if (error != 0) {
@@ -147,28 +160,70 @@ int __wrap_msync(void *address, size_t size, int flags)
     return result;
 }
 
+static int ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text);
+
+    return length > strlen(end) &&
+           strcmp(text + length - strlen(end), end) == 0;
+}
+
+/* What a grow has appended to a file: behind what is in use. */
+static void copy_tail(const char *path, const char *name, uint64_t start)
+{
+    uint8_t *tail;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    off_t end = lseek(fd, 0, SEEK_END);
+
+    assert_true(fd >= 0 && end >= 0);
+    if ((uint64_t)end > start) {
+        tail = malloc((size_t)end - start);
+        assert_non_null(tail);
+        assert_int_equal(pread(fd, tail, (size_t)end - start, (off_t)start),
+                         (size_t)end - start);
+        fixture_overwrite(control.medium, name, start, tail,
+                          (size_t)end - start);
+        free(tail);
+    }
+    close(fd);
+}
+
 /* Recovery makes a new index under another name and renames it: taken for
  * done as soon as the file is synced. */
+static void copy_synced(const char *path)
+{
+    const struct syncq_queue *queue = control.fixture->helper.queue;
+
+    if (ends_with(path, "/" SYNCQ_INDEX_FILE ".new"))
+        fixture_copy_path(path, control.medium, SYNCQ_INDEX_FILE);
+    else if (queue != NULL && ends_with(path, "/" SYNCQ_DATA_FILE))
+        copy_tail(path, SYNCQ_DATA_FILE, queue->data.file_size);
+    else if (queue != NULL && ends_with(path, "/" SYNCQ_INDEX_FILE))
+        copy_tail(path, SYNCQ_INDEX_FILE, queue->index.map_size);
+}
+
 int __wrap_fsync(int fd)
 {
-    static const char name[] = "/" SYNCQ_INDEX_FILE ".new";
     char link[64], path[1024] = "";
-    int result = __real_fsync(fd);
-    ssize_t length;
-    int error = 0;
+    int error = 0, result;
 
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    length = readlink(link, path, sizeof path - 1);
+    if (readlink(link, path, sizeof path - 1) < 0)
+        path[0] = '\0';
+    pthread_mutex_lock(&control.mutex);
+    if (control.fixture != NULL)
+        call_each();
+    pthread_mutex_unlock(&control.mutex);
+    result = __real_fsync(fd);
     pthread_mutex_lock(&control.mutex);
     if (control.fixture != NULL)
         control.count++;
     if (control.fixture != NULL && control.fail_from != 0 &&
         control.count >= control.fail_from)
         error = EIO;
-    if (error == 0 && control.medium != NULL && result == 0 &&
-        length > (ssize_t)strlen(name) &&
-        strcmp(path + length - strlen(name), name) == 0)
-        fixture_copy_path(path, control.medium, SYNCQ_INDEX_FILE);
+    if (error == 0 && result == 0 && control.fixture != NULL &&
+        control.medium != NULL)
+        copy_synced(path);
     pthread_mutex_unlock(&control.mutex);
     if (error != 0) {
         errno = error;
@@ -197,7 +252,7 @@ void sync_control_start_with(struct fixture *fixture, struct fixture *medium)
     control.count = control.fail_from = 0;
     control.hold = control.held = control.pass = 0;
     control.fail_next = control.fail_index = 0;
-    control.before = control.latch = (struct hook){0};
+    control.before = control.each = control.latch = (struct hook){0};
     pthread_mutex_unlock(&control.mutex);
 }
 
@@ -292,6 +347,13 @@ void sync_before_next(void (*hook)(void *context), void *context)
 {
     pthread_mutex_lock(&control.mutex);
     control.before = (struct hook){hook, context};
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_before_each(void (*hook)(void *context), void *context)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.each = (struct hook){hook, context};
     pthread_mutex_unlock(&control.mutex);
 }
 

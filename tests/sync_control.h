@@ -50,6 +50,10 @@ uint64_t sync_count(void);
 /* Call hook before the next msync of a segment, in the helper's thread. */
 void sync_before_next(void (*hook)(void *context), void *context);
 
+/* Call hook before every msync of the queue's files and every fsync of its data
+ * or index; in whichever thread it is. */
+void sync_before_each(void (*hook)(void *context), void *context);
+
 /* Call hook when the latch is about to be set. */
 void sync_on_latch(void (*hook)(void *context), void *context);
 

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_grow.c - a queue becomes larger, with and without anything running
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "module/error.h"
+#include "module/fill.h"
+#include "module/grow_internal.h"
+#include "module/reserve.h"
+#include "tests/cmocka_all.h"
+#include "tests/grow_steps.h"
+#include "tests/writer_process.h"
+
+/* ---- a disk that is nearly full ---- */
+
+int __real_fstatvfs(int fd, struct statvfs *disk);
+int __wrap_fstatvfs(int fd, struct statvfs *disk);
+
+static uint64_t disk_free; /* bytes; 0: as it is */
+
+int __wrap_fstatvfs(int fd, struct statvfs *disk)
+{
+    int result = __real_fstatvfs(fd, disk);
+
+    if (disk_free != 0) {
+        disk->f_frsize = 1;
+        disk->f_bavail = disk_free;
+    }
+    return result;
+}
+
+static uint64_t size_of(const struct fixture *fixture, const char *name)
+{
+    struct stat status;
+
+    assert_int_equal(stat(fixture_path(fixture, name), &status), 0);
+    return (uint64_t)status.st_size;
+}
+
+static void check_unchanged(const struct fixture *fixture)
+{
+    grow_check_size(fixture, FIXTURE_SEGMENT_COUNT, FIXTURE_ENTRY_COUNT);
+    assert_int_equal(size_of(fixture, SYNCQ_DATA_FILE),
+                     SYNCQ_DATA_OFFSET +
+                         FIXTURE_SEGMENT_SIZE * FIXTURE_SEGMENT_COUNT);
+    assert_int_equal(size_of(fixture, SYNCQ_INDEX_FILE),
+                     SYNCQ_INDEX_ENTRIES_OFFSET +
+                         UINT64_C(1) * FIXTURE_ENTRY_COUNT * SYNCQ_ENTRY_SIZE);
+}
+
+/* ---- nothing runs ---- */
+
+static void test_grow__stopped__new_space_is_used(void **state)
+{
+    struct fixture *fixture = *state;
+    struct grow_mails mails = {.count = 0};
+
+    fixture_start(fixture);
+    fixture_open(fixture);
+    grow_store_until(fixture->writer, &mails, 1);
+    fixture_stop(fixture);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), 0);
+    /* One entry for each 4 KiB. */
+    grow_check_size(fixture, GROW_SEGMENTS,
+                    (uint32_t)(GROW_SEGMENTS * FIXTURE_SEGMENT_SIZE / 4096));
+    fixture_start(fixture);
+    fixture_open(fixture);
+    grow_store_until(fixture->writer, &mails, FIXTURE_SEGMENT_COUNT);
+    grow_check_mails(fixture, &mails);
+    fixture_stop(fixture);
+    fixture_start(fixture);
+    grow_check_mails(fixture, &mails);
+}
+
+static void test_grow__index_only__more_parts_fit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct syncq_ticket ticket;
+    struct mail mail;
+    uint32_t count = 0;
+
+    assert_result(grow_run(fixture, 0, GROW_ENTRIES), 0);
+    grow_check_size(fixture, FIXTURE_SEGMENT_COUNT, GROW_ENTRIES);
+    fixture_start(fixture);
+    fixture_open(fixture);
+    for (;;) {
+        int result;
+
+        mail_init(&mail, count, MAIL_PARTS_MAX, MAIL_PARTS_MAX, 10);
+        result = mail_append(fixture->writer, &mail, &ticket);
+        if (result == SYNCQ_ERR_ENTRIES_FULL)
+            break;
+        assert_result(result, 0);
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS), 0);
+        syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
+        count++;
+    }
+    assert_int_equal(count, GROW_ENTRIES / MAIL_PARTS_MAX);
+    /* All of them are found again without an index. */
+    fixture_stop(fixture);
+    assert_int_equal(unlink(fixture_path(fixture, SYNCQ_INDEX_FILE)), 0);
+    assert_result(fixture_recover(fixture, NULL, NULL), 0);
+    grow_check_size(fixture, FIXTURE_SEGMENT_COUNT, GROW_ENTRIES);
+    fixture_start(fixture);
+    fixture_open(fixture);
+    assert_int_equal(count_status(fixture->writer, SYNCQ_STATUS_SYNCED),
+                     GROW_ENTRIES);
+}
+
+static void test_grow__damaged_superblock_copy__other_one_knows(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_result(grow_run(fixture, GROW_SEGMENTS, GROW_ENTRIES), 0);
+    for (uint64_t i = 0; i < 2; i++) {
+        struct fixture *image = fixture_image(fixture);
+
+        fixture_damage(image, SYNCQ_DATA_FILE, i * SYNCQ_PAGE_SIZE, 100);
+        grow_check_size(image, GROW_SEGMENTS, GROW_ENTRIES);
+        fixture_free(image);
+    }
+}
+
+/* ---- while all runs ---- */
+
+/* Append for ever, waiting while the queue is full; tell of each mail that was
+ * confirmed. */
+static void append_for_ever(struct syncq_queue *queue, int to, void *context)
+{
+    _Atomic uint32_t *bell = &queue->handle.channel->segment_bell;
+
+    (void)context;
+    for (unsigned seed = 1000;; seed++) {
+        struct mail mail;
+        struct syncq_ticket ticket;
+        uint32_t rung;
+        int result;
+
+        mail_init(&mail, seed, 2, 2, 1000000);
+        while (rung = atomic_load(bell),
+               (result = mail_append(queue, &mail, &ticket)) ==
+                   SYNCQ_ERR_SEGMENTS_FULL)
+            (void)syncq_futex_wait(bell, rung, -1);
+        /* The test sees by the pipe's end that this one gave up. */
+        if (result != 0 ||
+            syncq_ticket_wait(queue, &ticket, FIXTURE_WAIT_MS) != 0)
+            _exit(103);
+        syncq_ticket_finish(queue, &ticket, SYNCQ_STATUS_SYNCED);
+        if (write(to, &mail, sizeof mail) != sizeof mail)
+            _exit(104);
+    }
+}
+
+struct reads {
+    struct writer_process *writer;
+    struct grow_mails mails;
+    int slot_seen, segment_seen; /* in what is new */
+};
+
+static void read_one(struct fixture *fixture, struct reads *reads)
+{
+    struct mail *mail = &reads->mails.mails[reads->mails.count];
+    uint32_t segment;
+    uint64_t base;
+
+    assert_true(reads->mails.count < GROW_MAILS_MAX);
+    writer_read(reads->writer, mail, sizeof *mail);
+    reads->mails.count++;
+    assert_result(
+        syncq_segment_find(fixture->writer, mail->lsn, &segment, &base), 0);
+    reads->segment_seen |= segment >= FIXTURE_SEGMENT_COUNT;
+    for (uint32_t part = 0; part < mail->part_count; part++)
+        reads->slot_seen |= mail->slots[part] >= FIXTURE_ENTRY_COUNT;
+}
+
+static int nothing_open(struct fixture *fixture, void *context)
+{
+    (void)context;
+    for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX; i++) {
+        uint32_t state = atomic_load(&fixture->helper.channel->states[i]);
+
+        if (state != SYNCQ_REQUEST_FREE && state != SYNCQ_REQUEST_CONFCONF)
+            return 0;
+    }
+    return 1;
+}
+
+static void test_grow__running__writers_go_on_into_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct syncq_queue *reader = fixture_reader(fixture);
+    struct writer_process writer;
+    struct reads *reads = calloc(1, sizeof *reads);
+
+    assert_non_null(reads);
+    reads->writer = &writer;
+    writer_start(&writer, fixture, append_for_ever, NULL);
+    for (int i = 0; i < 3; i++)
+        read_one(fixture, reads);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, GROW_ENTRIES), 0);
+    while (!reads->segment_seen || !reads->slot_seen)
+        read_one(fixture, reads);
+    writer_kill(&writer);
+    fixture_until(fixture, nothing_open, NULL);
+    /* This process, too, and a reader from before. */
+    assert_int_equal(syncq_entry_count(fixture->writer), GROW_ENTRIES);
+    for (uint32_t i = 0; i < reads->mails.count; i++) {
+        mail_check(reader, &reads->mails.mails[i]);
+        assert_int_equal(mail_status(reader, &reads->mails.mails[i], 1),
+                         SYNCQ_STATUS_SYNCED);
+    }
+    grow_check_size(fixture, GROW_SEGMENTS, GROW_ENTRIES);
+    lists_check(fixture->writer);
+    fixture_until_durable(fixture);
+    (void)log_check(reader, atomic_load(&fixture->helper.channel->durable_lsn));
+    syncq_queue_close(reader);
+    free(reads);
+}
+
+static void test_grow__running_twice__both_are_used(void **state)
+{
+    struct fixture *fixture = *state;
+    struct grow_mails mails = {.count = 0};
+
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), 0);
+    grow_store_until(fixture->writer, &mails, FIXTURE_SEGMENT_COUNT);
+    assert_result(grow_run(fixture, GROW_SEGMENTS + 3, GROW_ENTRIES * 4), 0);
+    grow_store_until(fixture->writer, &mails, GROW_SEGMENTS);
+    grow_check_size(fixture, GROW_SEGMENTS + 3, GROW_ENTRIES * 4);
+    grow_check_mails(fixture, &mails);
+    fixture_stop(fixture);
+    assert_result(fixture_recover(fixture, NULL, NULL), 0);
+    grow_check_mails(fixture, &mails);
+}
+
+static int segments_free(struct fixture *fixture, void *context)
+{
+    (void)context;
+    return !atomic_load(&fixture->helper.channel->segments_exhausted);
+}
+
+static void test_grow__full__takes_mail_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct grow_mails mails = {.count = 0};
+    struct syncq_ticket ticket;
+    struct mail mail;
+    int result;
+
+    for (;;) {
+        mail_init(&mail, 99, 1, 1, GROW_SIZE);
+        result = mail_append(fixture->writer, &mail, &ticket);
+        if (result != 0)
+            break;
+        assert_result(
+            syncq_ticket_wait(fixture->writer, &ticket, FIXTURE_WAIT_MS), 0);
+        syncq_ticket_finish(fixture->writer, &ticket, SYNCQ_STATUS_SYNCED);
+    }
+    assert_result(result, SYNCQ_ERR_SEGMENTS_FULL);
+    assert_result(grow_run(fixture, FIXTURE_SEGMENT_COUNT + 1, 0), 0);
+    fixture_until(fixture, segments_free, NULL);
+    grow_store(fixture->writer, &mails, 1, GROW_SIZE);
+    mail_check(fixture->writer, &mails.mails[0]);
+}
+
+/* A process dies with the lock, and one that has not seen the new slots yet
+ * makes the lists anew. */
+static void die_with_the_lock(struct syncq_queue *queue, int to, void *context)
+{
+    char byte = 'x';
+
+    (void)context;
+    if (syncq_reserve_lock(queue) != 0 || write(to, &byte, 1) != 1)
+        _exit(103);
+}
+
+static void test_grow__lock_owner_dies__lists_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct grow_mails mails = {.count = 0};
+    struct writer_process writer;
+    char byte;
+
+    assert_result(grow_run(fixture, 0, GROW_ENTRIES), 0);
+    writer_start(&writer, fixture, die_with_the_lock, NULL);
+    writer_read(&writer, &byte, 1);
+    writer_kill(&writer);
+    assert_int_equal(fixture->writer->index.entry_count, FIXTURE_ENTRY_COUNT);
+    grow_store(fixture->writer, &mails, 3, 100);
+    assert_int_equal(fixture->writer->index.entry_count, GROW_ENTRIES);
+    grow_check_mails(fixture, &mails);
+}
+
+static int wait_answer(struct syncq_channel *channel)
+{
+    uint32_t state;
+
+    while ((state = atomic_load(&channel->grow)) != SYNCQ_GROW_ANSWERED)
+        (void)syncq_futex_wait(&channel->grow, state, 1000000);
+    return atomic_load(&channel->grow_result);
+}
+
+/* ---- the helper dies while it grows the queue ---- */
+
+/* What is there when the helper had written the superblock, and no more. */
+static void grow_superblock_only(struct fixture *fixture)
+{
+    const struct syncq_fill_progress progress = {NULL, NULL};
+    struct syncq_superblock superblock;
+    struct syncq_queue *queue;
+
+    assert_result(
+        syncq_queue_open_files(fixture->queue, fixture->run, 1, &queue), 0);
+    superblock = queue->data.superblock;
+    superblock.segment_count = GROW_SEGMENTS;
+    assert_result(
+        syncq_fill_zeros(queue->data.fd, queue->data.file_size,
+                         syncq_data_segment_offset(&queue->data, GROW_SEGMENTS),
+                         &progress),
+        0);
+    assert_result(syncq_fill_segments(queue->data.fd, &queue->key, &superblock,
+                                      FIXTURE_SEGMENT_COUNT),
+                  0);
+    assert_result(syncq_grow_superblock(queue, GROW_SEGMENTS, GROW_ENTRIES), 0);
+    syncq_queue_close(queue);
+}
+
+static void test_grow__helper_dies_in_it__next_one_finishes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct grow_mails mails = {.count = 0};
+    struct writer_process helper;
+    struct syncq_channel *channel;
+
+    helper_process_start(&helper, fixture, 0);
+    fixture_open(fixture);
+    grow_store(fixture->writer, &mails, 2, 100);
+    writer_kill(&helper);
+    grow_superblock_only(fixture);
+    channel = fixture->writer->handle.channel;
+    atomic_store(&channel->grow_segment_count, GROW_SEGMENTS);
+    atomic_store(&channel->grow_entry_count, GROW_ENTRIES);
+    atomic_store(&channel->grow, SYNCQ_GROW_TAKEN);
+    fixture_start(fixture);
+    grow_store_until(fixture->writer, &mails, FIXTURE_SEGMENT_COUNT);
+    assert_int_equal(wait_answer(channel), 0);
+    grow_check_size(fixture, GROW_SEGMENTS, GROW_ENTRIES);
+    grow_check_mails(fixture, &mails);
+}
+
+/* ---- refused ---- */
+
+static void test_grow__not_larger__range_error(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_result(grow_run(fixture, FIXTURE_SEGMENT_COUNT, FIXTURE_ENTRY_COUNT),
+                  SYNCQ_ERR_RANGE);
+    assert_result(grow_run(fixture, FIXTURE_SEGMENT_COUNT - 1, GROW_ENTRIES),
+                  SYNCQ_ERR_RANGE);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, FIXTURE_ENTRY_COUNT - 1),
+                  SYNCQ_ERR_RANGE);
+    assert_result(grow_run(fixture, 0, FIXTURE_ENTRY_COUNT), SYNCQ_ERR_RANGE);
+    assert_result(grow_run(fixture, SYNCQ_SEGMENT_COUNT_MAX + 1, GROW_ENTRIES),
+                  SYNCQ_ERR_RANGE);
+    assert_result(grow_run(fixture, 0, SYNCQ_ENTRY_COUNT_MAX + 1),
+                  SYNCQ_ERR_RANGE);
+    check_unchanged(fixture);
+}
+
+static void test_grow__disk_too_small__says_how_much(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct syncq_grow_options options = {.size = GROW_SEGMENTS *
+                                                       FIXTURE_SEGMENT_SIZE,
+                                               .entry_count = GROW_ENTRIES,
+                                               .allow_any_filesystem = 1};
+    const uint64_t needed = 2 * FIXTURE_SEGMENT_SIZE + UINT64_C(1) *
+                                                           FIXTURE_ENTRY_COUNT *
+                                                           SYNCQ_ENTRY_SIZE;
+    struct syncq_grow_report report;
+
+    disk_free = needed - 1;
+    assert_result(
+        syncq_queue_grow(fixture->queue, fixture->run, &options, &report),
+        ENOSPC);
+    assert_int_equal(report.needed_size, needed);
+    assert_int_equal(report.available_size, needed - 1);
+    check_unchanged(fixture);
+    disk_free = needed;
+    assert_result(
+        syncq_queue_grow(fixture->queue, fixture->run, &options, &report), 0);
+    disk_free = 0;
+    grow_check_size(fixture, GROW_SEGMENTS, GROW_ENTRIES);
+}
+
+static void test_grow__disk_refuses__files_as_before(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit before, limit = {40 << 20, RLIM_INFINITY};
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit.rlim_max = before.rlim_max;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_DFL);
+    check_unchanged(fixture);
+}
+
+static void test_grow__failed_queue__latched(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = open(fixture->queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_result(syncq_latch_set(fd, 4711), 0);
+    close(fd);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), SYNCQ_ERR_LATCHED);
+    check_unchanged(fixture);
+}
+
+static void test_grow__failed_while_running__latched(void **state)
+{
+    struct fixture *fixture = *state;
+
+    atomic_store(&fixture->helper.channel->state, SYNCQ_CHANNEL_FAILED);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), SYNCQ_ERR_LATCHED);
+    atomic_store(&fixture->helper.channel->state, SYNCQ_CHANNEL_OPEN);
+    check_unchanged(fixture);
+}
+
+static void test_grow__another_one_runs__busy(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = open(fixture->queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), SYNCQ_ERR_BUSY);
+    close(fd);
+    check_unchanged(fixture);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), 0);
+}
+
+static void test_grow__no_index__refused(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(unlink(fixture_path(fixture, SYNCQ_INDEX_FILE)), 0);
+    assert_result(grow_run(fixture, GROW_SEGMENTS, 0), SYNCQ_ERR_INDEX);
+}
+
+/* ---- what stands in the channel is not believed ---- */
+
+static int ask(struct fixture *fixture, uint32_t segment_count,
+               uint32_t entry_count)
+{
+    struct syncq_channel *channel = fixture->writer->handle.channel;
+
+    atomic_store(&channel->grow_segment_count, segment_count);
+    atomic_store(&channel->grow_entry_count, entry_count);
+    atomic_store(&channel->grow, SYNCQ_GROW_ASKED);
+    syncq_channel_ring(channel);
+    return wait_answer(channel);
+}
+
+static void test_helper__asked_for_nonsense__refuses(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *data = fixture_path(fixture, SYNCQ_DATA_FILE);
+    struct grow_mails mails = {.count = 0};
+
+    assert_result(ask(fixture, UINT32_MAX, FIXTURE_ENTRY_COUNT),
+                  SYNCQ_ERR_RANGE);
+    assert_result(ask(fixture, 0, 0), SYNCQ_ERR_RANGE);
+    assert_result(ask(fixture, FIXTURE_SEGMENT_COUNT, UINT32_MAX),
+                  SYNCQ_ERR_RANGE);
+    assert_result(ask(fixture, GROW_SEGMENTS, FIXTURE_ENTRY_COUNT),
+                  SYNCQ_ERR_TRUNCATED);
+    assert_result(ask(fixture, FIXTURE_SEGMENT_COUNT, GROW_ENTRIES),
+                  SYNCQ_ERR_INDEX);
+    /* Long enough, and nothing in it. */
+    assert_int_equal(
+        truncate(data, (off_t)(SYNCQ_DATA_OFFSET +
+                               GROW_SEGMENTS * FIXTURE_SEGMENT_SIZE)),
+        0);
+    assert_result(ask(fixture, GROW_SEGMENTS, FIXTURE_ENTRY_COUNT),
+                  SYNCQ_ERR_HOLES);
+    grow_check_size(fixture, FIXTURE_SEGMENT_COUNT, FIXTURE_ENTRY_COUNT);
+    grow_store(fixture->writer, &mails, 1, 100);
+    /* Nor does an earlier grow's rest disturb the next one. */
+    assert_result(grow_run(fixture, GROW_SEGMENTS, GROW_ENTRIES), 0);
+    grow_store_until(fixture->writer, &mails, FIXTURE_SEGMENT_COUNT);
+    grow_check_mails(fixture, &mails);
+}
+
+static void test_helper__zeros_without_pages__refuses(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t *zeros = calloc(1, 2 * FIXTURE_SEGMENT_SIZE);
+
+    assert_non_null(zeros);
+    fixture_overwrite(fixture, SYNCQ_DATA_FILE,
+                      SYNCQ_DATA_OFFSET +
+                          FIXTURE_SEGMENT_COUNT * FIXTURE_SEGMENT_SIZE,
+                      zeros, 2 * FIXTURE_SEGMENT_SIZE);
+    free(zeros);
+    assert_result(ask(fixture, GROW_SEGMENTS, FIXTURE_ENTRY_COUNT),
+                  SYNCQ_ERR_BAD_RECORD);
+    grow_check_size(fixture, FIXTURE_SEGMENT_COUNT, FIXTURE_ENTRY_COUNT);
+}
+
+#define STOPPED(test)                                                          \
+    cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+#define RUNNING(test)                                                          \
+    cmocka_unit_test_setup_teardown(test, fixture_setup_running,               \
+                                    fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STOPPED(test_grow__stopped__new_space_is_used),
+        STOPPED(test_grow__index_only__more_parts_fit),
+        STOPPED(test_grow__damaged_superblock_copy__other_one_knows),
+        RUNNING(test_grow__running__writers_go_on_into_it),
+        RUNNING(test_grow__running_twice__both_are_used),
+        RUNNING(test_grow__full__takes_mail_again),
+        RUNNING(test_grow__lock_owner_dies__lists_whole),
+        STOPPED(test_grow__helper_dies_in_it__next_one_finishes),
+        STOPPED(test_grow__not_larger__range_error),
+        STOPPED(test_grow__disk_too_small__says_how_much),
+        STOPPED(test_grow__disk_refuses__files_as_before),
+        STOPPED(test_grow__failed_queue__latched),
+        RUNNING(test_grow__failed_while_running__latched),
+        STOPPED(test_grow__another_one_runs__busy),
+        STOPPED(test_grow__no_index__refused),
+        RUNNING(test_helper__asked_for_nonsense__refuses),
+        RUNNING(test_helper__zeros_without_pages__refuses),
+    };
+
+    return cmocka_run_group_tests(tests, fixture_group_setup,
+                                  fixture_group_teardown);
+}
