@@ -201,6 +201,8 @@ static void test_grow__running__writers_go_on_into_it(void **state)
     struct syncq_queue *reader = fixture_reader(fixture);
     struct writer_process writer;
     struct reads *reads = calloc(1, sizeof *reads);
+    struct syncq_entry_view view;
+    const struct mail *last;
 
     assert_non_null(reads);
     reads->writer = &writer;
@@ -213,6 +215,9 @@ static void test_grow__running__writers_go_on_into_it(void **state)
     writer_kill(&writer);
     fixture_until(fixture, nothing_open, NULL);
     /* This process, too, and a reader from before. */
+    last = &reads->mails.mails[reads->mails.count - 1];
+    assert_result(syncq_entry_read(reader, last->slots[0], &view), 0);
+    assert_int_equal(view.sequence, last->sequence);
     assert_int_equal(syncq_entry_count(fixture->writer), GROW_ENTRIES);
     for (uint32_t i = 0; i < reads->mails.count; i++) {
         mail_check(reader, &reads->mails.mails[i]);
@@ -335,9 +340,9 @@ static void grow_superblock_only(struct fixture *fixture)
     syncq_queue_close(queue);
 }
 
-static void test_grow__helper_dies_in_it__next_one_finishes(void **state)
+/* asked: the question still stands, else nobody waits for an answer. */
+static void take_over_half_grown(struct fixture *fixture, int asked)
 {
-    struct fixture *fixture = *state;
     struct grow_mails mails = {.count = 0};
     struct writer_process helper;
     struct syncq_channel *channel;
@@ -350,12 +355,71 @@ static void test_grow__helper_dies_in_it__next_one_finishes(void **state)
     channel = fixture->writer->handle.channel;
     atomic_store(&channel->grow_segment_count, GROW_SEGMENTS);
     atomic_store(&channel->grow_entry_count, GROW_ENTRIES);
-    atomic_store(&channel->grow, SYNCQ_GROW_TAKEN);
+    if (asked)
+        atomic_store(&channel->grow, SYNCQ_GROW_TAKEN);
     fixture_start(fixture);
     grow_store_until(fixture->writer, &mails, FIXTURE_SEGMENT_COUNT);
-    assert_int_equal(wait_answer(channel), 0);
+    if (asked)
+        assert_int_equal(wait_answer(channel), 0);
     grow_check_size(fixture, GROW_SEGMENTS, GROW_ENTRIES);
     grow_check_mails(fixture, &mails);
+}
+
+static void test_grow__helper_dies_in_it__next_one_finishes(void **state)
+{
+    take_over_half_grown(*state, 1);
+}
+
+static void test_grow__helper_and_asker_die__next_one_finishes(void **state)
+{
+    take_over_half_grown(*state, 0);
+}
+
+/* Cut off before, it is completed by a start while the next one fills. */
+struct start_meanwhile {
+    struct fixture *fixture;
+    struct mail last; /* in the slots that were added */
+    uint32_t count;
+};
+
+static void start_and_store(uint64_t done, uint64_t total, void *context)
+{
+    struct start_meanwhile *meanwhile = context;
+    struct fixture *fixture = meanwhile->fixture;
+
+    (void)done;
+    (void)total;
+    if (fixture->helper_runs)
+        return;
+    fixture_start(fixture);
+    fixture_open(fixture);
+    while (meanwhile->last.slots[0] < FIXTURE_ENTRY_COUNT) {
+        mail_init(&meanwhile->last, 1, MAIL_PARTS_MAX, MAIL_PARTS_MAX, 10);
+        mail_store(fixture->writer, &meanwhile->last);
+        meanwhile->count++;
+    }
+}
+
+static void test_grow__started_meanwhile__entries_stay(void **state)
+{
+    struct fixture *fixture = *state;
+    struct start_meanwhile meanwhile = {.fixture = fixture};
+    const struct syncq_grow_options options = {.size = (GROW_SEGMENTS + 1) *
+                                                       FIXTURE_SEGMENT_SIZE,
+                                               .entry_count = GROW_ENTRIES * 2,
+                                               .allow_any_filesystem = 1,
+                                               .progress = start_and_store,
+                                               .context = &meanwhile};
+    struct syncq_grow_report report;
+
+    grow_superblock_only(fixture);
+    assert_result(
+        syncq_queue_grow(fixture->queue, fixture->run, &options, &report), 0);
+    grow_check_size(fixture, GROW_SEGMENTS + 1, GROW_ENTRIES * 2);
+    assert_int_equal(count_status(fixture->writer, SYNCQ_STATUS_SYNCED),
+                     meanwhile.count * MAIL_PARTS_MAX);
+    mail_check(fixture->writer, &meanwhile.last);
+    lists_check(fixture->writer);
 }
 
 /* ---- refused ---- */
@@ -539,6 +603,8 @@ int main(void)
         RUNNING(test_grow__full__takes_mail_again),
         RUNNING(test_grow__lock_owner_dies__lists_whole),
         STOPPED(test_grow__helper_dies_in_it__next_one_finishes),
+        STOPPED(test_grow__helper_and_asker_die__next_one_finishes),
+        STOPPED(test_grow__started_meanwhile__entries_stay),
         STOPPED(test_grow__not_larger__range_error),
         STOPPED(test_grow__disk_too_small__says_how_much),
         STOPPED(test_grow__disk_refuses__files_as_before),
