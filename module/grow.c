@@ -139,6 +139,12 @@ static int check_space(struct grow *grow)
     return report->needed_size > report->available_size ? ENOSPC : 0;
 }
 
+static int fill_index(struct grow *grow)
+{
+    return syncq_index_fill(grow->queue->index.fd, grow->queue->key.uuid,
+                            grow->index_count, grow->superblock.entry_count);
+}
+
 static int fill(struct grow *grow)
 {
     const struct syncq_fill_progress progress = {grow->options->progress,
@@ -159,11 +165,17 @@ static int fill(struct grow *grow)
                             (off_t)(end - grow->data_size),
                             POSIX_FADV_DONTNEED);
     }
-    if (result == 0)
-        result =
-            syncq_index_fill(queue->index.fd, queue->key.uuid,
-                             grow->index_count, grow->superblock.entry_count);
-    return result;
+    return result == 0 ? fill_index(grow) : result;
+}
+
+/* A start during the fill found the index lost, and made a new one. */
+static int fill_index_again(struct grow *grow)
+{
+    int result;
+
+    syncq_index_close(&grow->queue->index);
+    result = read_index_count(grow);
+    return result == 0 ? fill_index(grow) : result;
 }
 
 /* Nobody was told of what lies above: give it back.  What cannot be cut off is
@@ -267,6 +279,11 @@ int syncq_queue_grow(const char *directory, const char *run_directory,
         result = fill(&grow);
         if (result == 0)
             result = adopt(&grow);
+        if (result == SYNCQ_ERR_INDEX) {
+            result = fill_index_again(&grow);
+            if (result == 0)
+                result = adopt(&grow);
+        }
         if (result != 0 && !grow.taken)
             undo(&grow);
     }

@@ -400,9 +400,8 @@ static void start_and_store(uint64_t done, uint64_t total, void *context)
     }
 }
 
-static void test_grow__started_meanwhile__entries_stay(void **state)
+static void grow_while_it_starts(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     struct start_meanwhile meanwhile = {.fixture = fixture};
     const struct syncq_grow_options options = {.size = (GROW_SEGMENTS + 1) *
                                                        FIXTURE_SEGMENT_SIZE,
@@ -420,6 +419,18 @@ static void test_grow__started_meanwhile__entries_stay(void **state)
                      meanwhile.count * MAIL_PARTS_MAX);
     mail_check(fixture->writer, &meanwhile.last);
     lists_check(fixture->writer);
+}
+
+static void test_grow__started_meanwhile__entries_stay(void **state)
+{
+    fixture_start(*state); /* leaves an index that is believed */
+    fixture_stop(*state);
+    grow_while_it_starts(*state);
+}
+
+static void test_grow__index_made_meanwhile__grows_too(void **state)
+{
+    grow_while_it_starts(*state); /* there is no checkpoint yet */
 }
 
 /* ---- refused ---- */
@@ -605,6 +616,7 @@ int main(void)
         STOPPED(test_grow__helper_dies_in_it__next_one_finishes),
         STOPPED(test_grow__helper_and_asker_die__next_one_finishes),
         STOPPED(test_grow__started_meanwhile__entries_stay),
+        STOPPED(test_grow__index_made_meanwhile__grows_too),
         STOPPED(test_grow__not_larger__range_error),
         STOPPED(test_grow__disk_too_small__says_how_much),
         STOPPED(test_grow__disk_refuses__files_as_before),
