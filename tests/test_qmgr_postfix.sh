@@ -7,8 +7,9 @@
 # "quick" delivers at once, "gated" waits until the test opens a gate.  Each
 # writes one line for each delivery.  What is tested: mail goes out without a
 # queue; nothing is repeated after the manager was killed or stopped in the
-# middle of a delivery, nor by a reload; held mail is released; a
-# configuration that cannot be used says so and is read again.
+# middle of a delivery, nor by a reload; held mail is released;
+# a queue that becomes larger is used; a configuration that cannot be used says
+# so and is read again.
 # shellcheck disable=SC2317 # some functions are called by others or by traps
 set -euo pipefail
 export LC_ALL=C TZ=UTC0
@@ -179,6 +180,28 @@ test_hold__released_by_the_administrator() {
     wait_for "delivered" 10 has_count ended held@one.test 1
 }
 
+# Milter and manager go on with segments and entries that were not there when
+# they started.
+test_grown_in_a_delivery__new_entries_are_used() {
+    local old
+    old=$(manager_pid)
+    rm -f "$work/open"
+    smtp before@gated.test || fail "not accepted"
+    wait_for "begun" 10 has_count begun before@gated.test 1
+    instance_syncq "$dir" grow --size 96M --entries 400000 || fail "grow"
+    smtp grown@one.test || fail "not accepted after it"
+    wait_for "delivered" 10 has_count ended grown@one.test 1
+    smtp grown2@gated.test || fail "not accepted"
+    wait_for "begun" 10 has_count begun grown2@gated.test 1
+    touch "$work/open"
+    wait_for "delivered" 10 has_count ended before@gated.test 1
+    wait_for "delivered" 10 has_count ended grown2@gated.test 1
+    wait_for "empty" 15 is_idle
+    [ "$(manager_pid)" = "$old" ] || fail "the manager did not live on"
+    instance_syncq "$dir" status --json >"$work/status" || true
+    grep -q '"entries":400000,' "$work/status" || fail "not grown"
+}
+
 test_bad_configuration__says_so_and_is_read_again() {
     postfix -c "$dir/config" stop >>"$dir/log/start.log" 2>&1
     echo "nonsense = yes" >>"$dir/syncq/syncq.conf"
@@ -200,4 +223,5 @@ run_tests 'nonsense' \
     test_reload__each_time_the_configuration_is_read \
     test_reload_in_a_delivery__nothing_is_repeated \
     test_hold__released_by_the_administrator \
+    test_grown_in_a_delivery__new_entries_are_used \
     test_bad_configuration__says_so_and_is_read_again
