@@ -36,6 +36,8 @@ static int next_pieces(const struct cursor *cursor, struct iovec *pieces)
          i++) {
         size_t size = cursor->pieces[i].iov_len - done;
 
+        if (size == 0)
+            continue; /* its base may be NULL */
         if (size > room)
             size = room;
         pieces[count++] =
