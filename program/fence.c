@@ -120,10 +120,10 @@ int fence_queue(const struct config *config, const struct fence_path *more,
     int result = count > MORE_PATHS_MAX ? E2BIG : 0;
 
     tzset(); /* reads its file now, for the dates in the log */
-    if (!result) {
+    if (!result && count) /* more may be NULL */
         memcpy(paths + 4, more, count * sizeof(*more));
+    if (!result)
         result = fence_close(paths, 4 + count);
-    }
     if (result == ENOSYS) {
         log_info("this kernel has no Landlock: file access is not fenced");
         return 0;
