@@ -15,6 +15,15 @@ int grow_run(const struct fixture *fixture, uint32_t segment_count,
     return syncq_queue_grow(fixture->queue, fixture->run, &options, &report);
 }
 
+int grow_wait_answer(struct syncq_channel *channel)
+{
+    uint32_t state;
+
+    while ((state = atomic_load(&channel->grow)) != SYNCQ_GROW_ANSWERED)
+        (void)syncq_futex_wait(&channel->grow, state, 1000000);
+    return atomic_load(&channel->grow_result);
+}
+
 void grow_check_size(const struct fixture *fixture, uint32_t segment_count,
                      uint32_t entry_count)
 {

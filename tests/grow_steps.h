@@ -19,6 +19,9 @@ enum {
 int grow_run(const struct fixture *fixture, uint32_t segment_count,
              uint32_t entry_count);
 
+/* Wait until the helper has answered a question in the channel. */
+int grow_wait_answer(struct syncq_channel *channel);
+
 /* What the files say. */
 void grow_check_size(const struct fixture *fixture, uint32_t segment_count,
                      uint32_t entry_count);
