@@ -6,9 +6,9 @@
 #include <time.h>
 
 #include "admin/command.h"
+#include "admin/content.h"
 #include "module/error.h"
 #include "module/listing.h"
-#include "postfix/record.h"
 
 #define STATUSES_ALL                                                           \
     (~(SYNCQ_STATUS_BIT(SYNCQ_STATUS_FREE) |                                   \
@@ -119,41 +119,6 @@ static void print_envelope(const struct syncq_listed *message,
         print_part(&message->entries[i], envelope);
 }
 
-/*
- * Postfix's content records as lines; *open is set when the last one does not
- * end.  0 or SYNCQ_ERR_BAD_RECORD.
- */
-static int print_records(const uint8_t *content, size_t size, int *open)
-{
-    struct record_reader reader;
-    struct record record;
-
-    record_reader_init(&reader, content, size);
-    while (reader.offset < size) {
-        if (record_next(&reader, &record) ||
-            (record.type != RECORD_LINE && record.type != RECORD_PART))
-            return SYNCQ_ERR_BAD_RECORD;
-        fwrite(record.data, 1, record.size, stdout);
-        if (record.type == RECORD_LINE)
-            putchar('\n');
-        *open = record.type == RECORD_PART;
-    }
-    return 0;
-}
-
-static int print_content(const struct syncq_record *record, int *open)
-{
-    const uint8_t *content = record->content;
-    size_t size = record->content_size;
-
-    *open = 0;
-    if (record->header.type == SYNCQ_RECORD_POSTFIX)
-        return print_records(content, size, open);
-    fwrite(content, 1, size, stdout);
-    *open = size && content[size - 1] != '\n';
-    return 0;
-}
-
 static int print_message(const struct command *command, const char *id,
                          const struct syncq_listed *message,
                          const struct syncq_record *record, int content_only)
@@ -164,7 +129,8 @@ static int print_message(const struct command *command, const char *id,
         print_envelope(message, record);
         printf("*** CONTENT ***\n");
     }
-    result = print_content(record, &open);
+    result = content_write(stdout, record->header.type, record->content,
+                           record->content_size, &open);
     if (!content_only)
         printf("%s*** END ***\n", open ? "\n" : "");
     return result ? command_failure(command, id, result) : 0;

@@ -50,12 +50,30 @@ static const struct verb verbs[] = {
      "ID is the queue id, or EPOCH.COUNTER as 'syncq list --json' shows it\n"
      "under \"sequence\".\n",
      verb_cat},
-    {"check", "", "read the whole queue and tell what is damaged",
-     "      --help    print this and exit\n"
-     "      --repair  not available in this version\n\n"
-     "Nothing is changed; it works with and without running programs.\n"
-     "Exit code 0: no damage; 65: the lines say what is damaged.\n",
+    {"check", "[--json] [--repair]",
+     "read the whole queue and tell what is damaged",
+     "      --json    one JSON object\n"
+     "      --repair  put the queue in order: make a new index, quarantine\n"
+     "                damaged places, end the state FAILED\n"
+     "      --help    print this and exit\n\n"
+     "Without --repair nothing is changed; it works with and without running\n"
+     "programs.  Exit code 0: no damage; 65: the lines say what is damaged.\n"
+     "With --repair nothing else may run.  Exit code 0: all is well now; 65:\n"
+     "the queue works again, the lines say what is lost; 74: it is still\n"
+     "FAILED; 75: programs run.\n",
      verb_check},
+    {"salvage", "[--data FILE] [--without-key] DIR",
+     "write every readable message of a damaged queue to files",
+     "      --data FILE    a data file elsewhere; its key and index are\n"
+     "                     queue.key and queue.index beside it\n"
+     "      --without-key  believe every record with the right checksum;\n"
+     "                     nothing found like that is proven to be genuine\n"
+     "      --help         print this and exit\n\n"
+     "DIR is made; it must not exist, or be empty.  Each message becomes\n"
+     "EPOCH.COUNTER.eml and a .json file with its envelope; without the key\n"
+     "unauthenticated-OFFSET.eml and .json.  The queue is not changed.\n"
+     "Exit code 0: everything was readable; 65: some of it was not.\n",
+     verb_salvage},
     {"release", "--all | ID...", "let held messages be delivered",
      "      --all   every held message\n"
      "      --help  print this and exit\n\n"

@@ -15,7 +15,7 @@
 #define FAILED_ADVICE                                                          \
     "a sync failed: the disk may have lost what was last written to it. New "  \
     "mail is not taken here; what is queued is still delivered. Repair the "   \
-    "disk and keep the queue directory: this version cannot clear the state"
+    "disk, stop syncq, and run 'syncq check --repair'"
 
 static void count_parts(struct syncq_queue *queue, struct status *status)
 {
@@ -41,6 +41,8 @@ static int read_queue(struct syncq_queue *queue, struct status *status)
     if (!status->statistics_error)
         status->gate_open = syncq_gate_get(queue, status->gate);
     count_parts(queue, status);
+    /* A list that cannot be read says nothing; 'syncq check' reads it all. */
+    (void)syncq_damage_summary(queue, &status->damage);
     return 0;
 }
 
@@ -62,6 +64,8 @@ static void find_troubles(struct status *status)
                 "the queue is full: no entry is left");
     add_trouble(status, status->parts[SYNCQ_STATUS_LOST] > 0,
                 "mail is lost, see 'syncq check'");
+    add_trouble(status, status->damage.found_count > 0,
+                "confirmed data is damaged, see 'syncq check'");
     if (status->helper == SYNCQ_ERR_LATCHED)
         add_trouble(status, !queue->latched, syncq_strerror(status->helper));
     else
@@ -118,6 +122,17 @@ static void print_captures(const struct status *status)
         printf("captures:       on\n");
     else
         printf("captures:       refused: %s\n", status->gate);
+}
+
+static void print_damage(const struct syncq_damage_summary *damage)
+{
+    if (damage->found_count)
+        printf("DAMAGED:        %" PRIu64 " places of %" PRIu64
+               " bytes; everything else goes on\n",
+               damage->found_count, damage->found_size);
+    if (damage->repaired_count)
+        printf("repaired:       %" PRIu64 " places of %" PRIu64 " bytes\n",
+               damage->repaired_count, damage->repaired_size);
 }
 
 static void print_parts(const struct status *status)
@@ -184,6 +199,7 @@ static void print_text(const struct status *status)
            queue->segment_size * queue->segment_count >> 20,
            queue->segments_free, queue->segment_count, queue->entries_free,
            queue->entry_count);
+    print_damage(&status->damage);
     print_parts(status);
     print_statistics(status);
     for (i = 0; i < status->trouble_count; i++)

@@ -5,12 +5,13 @@
 #ifndef SYNCQ_ADMIN_STATUS_H
 #define SYNCQ_ADMIN_STATUS_H
 
+#include "module/damage.h"
 #include "module/queue.h"
 #include "module/state.h"
 #include "module/statistics.h"
 
 #define STATUS_COUNT        (SYNCQ_STATUS_LOST + 1)
-#define STATUS_TROUBLES_MAX 8
+#define STATUS_TROUBLES_MAX 12
 
 struct status {
     const char *directory;
@@ -22,7 +23,8 @@ struct status {
     int gate_open;
     char gate[SYNCQ_GATE_TEXT_SIZE]; /* why not */
     uint64_t parts[STATUS_COUNT];    /* by enum syncq_status */
-    int statistics_error;            /* not 0: there is no channel */
+    struct syncq_damage_summary damage;
+    int statistics_error; /* not 0: there is no channel */
     struct syncq_statistics statistics;
 };
 

@@ -85,6 +85,17 @@ static json_t *statistics_object(const struct syncq_statistics *statistics)
     return object;
 }
 
+static json_t *damage_object(const struct syncq_damage_summary *damage)
+{
+    json_t *object = json_object();
+
+    json_add(&object, "places", number(damage->found_count));
+    json_add(&object, "bytes", number(damage->found_size));
+    json_add(&object, "repaired_places", number(damage->repaired_count));
+    json_add(&object, "repaired_bytes", number(damage->repaired_size));
+    return object;
+}
+
 static void add_queue(json_t **object, const struct syncq_queue_status *queue)
 {
     json_add(object, "uuid", uuid_text(queue->uuid));
@@ -119,6 +130,7 @@ int status_print_json(const struct status *status)
         json_add(&object, "captures_refused",
                  status->gate_open ? json_null() : json_text(status->gate));
     }
+    json_add(&object, "damage", damage_object(&status->damage));
     json_add(&object, "parts", parts_object(status));
     if (!status->statistics_error)
         json_add(&object, "statistics", statistics_object(&status->statistics));

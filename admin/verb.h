@@ -33,6 +33,7 @@ int verb_status(const struct command *command, int argc, char **argv);
 int verb_list(const struct command *command, int argc, char **argv);
 int verb_cat(const struct command *command, int argc, char **argv);
 int verb_check(const struct command *command, int argc, char **argv);
+int verb_salvage(const struct command *command, int argc, char **argv);
 int verb_release(const struct command *command, int argc, char **argv);
 
 #endif

@@ -88,6 +88,14 @@ int syncq_index_open(int directory_fd, int writable,
                      const uint8_t uuid[SYNCQ_UUID_SIZE],
                      struct syncq_index *index)
 {
+    return syncq_index_open_as(directory_fd, SYNCQ_INDEX_FILE, writable, uuid,
+                               index);
+}
+
+int syncq_index_open_as(int directory_fd, const char *name, int writable,
+                        const uint8_t uuid[SYNCQ_UUID_SIZE],
+                        struct syncq_index *index)
+{
     struct stat status;
     int result;
 
@@ -96,8 +104,7 @@ int syncq_index_open(int directory_fd, int writable,
     index->fd = -1;
     index->writable = writable;
     index->seed = syncq_index_seed(uuid);
-    result = syncq_file_open(directory_fd, SYNCQ_INDEX_FILE, writable,
-                             &index->fd, &status);
+    result = syncq_file_open(directory_fd, name, writable, &index->fd, &status);
     if (result != 0)
         return result;
     result = read_header(index, (uint64_t)status.st_size, uuid);

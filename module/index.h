@@ -40,6 +40,10 @@ int syncq_index_create(int directory_fd, const char *name,
 int syncq_index_open(int directory_fd, int writable,
                      const uint8_t uuid[SYNCQ_UUID_SIZE],
                      struct syncq_index *index);
+/* The same of a file with another name. */
+int syncq_index_open_as(int directory_fd, const char *name, int writable,
+                        const uint8_t uuid[SYNCQ_UUID_SIZE],
+                        struct syncq_index *index);
 void syncq_index_close(struct syncq_index *index);
 
 /* Map what the index has grown by since.  Cheap when it has not.  Any thread.

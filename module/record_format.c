@@ -67,9 +67,10 @@ int syncq_record_header_check(const struct syncq_record_header *header,
         header->version != SYNCQ_RECORD_VERSION ||
         header->type < SYNCQ_RECORD_SMTP || header->type > SYNCQ_RECORD_VOID ||
         !has_right_size(header, size_max) ||
-        !syncq_key_verify(key, header,
-                          offsetof(struct syncq_record_header, mac),
-                          header->mac))
+        (key != NULL &&
+         !syncq_key_verify(key, header,
+                           offsetof(struct syncq_record_header, mac),
+                           header->mac)))
         return SYNCQ_ERR_BAD_RECORD;
     return 0;
 }

@@ -95,6 +95,7 @@ void syncq_record_header_seal(struct syncq_record_header *header,
 /*
  * Is this a genuine header at the place lsn, with at most size_max bytes left
  * in its segment?  0 or SYNCQ_ERR_BAD_RECORD.  The checksum is not looked at.
+ * key NULL: salvage without a key; the MAC is not looked at either.
  */
 int syncq_record_header_check(const struct syncq_record_header *header,
                               const struct syncq_key *key, uint64_t lsn,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,8 +7,6 @@
 #include "module/error.h"
 #include "module/grow_internal.h"
 #include "module/recovery_internal.h"
-
-#define INDEX_FILE_NEW SYNCQ_INDEX_FILE ".new"
 
 /* Every byte of the data file must have its block on disk already. */
 static int check_holes(const struct syncq_data *data)
@@ -78,8 +75,11 @@ static int load_segments(struct syncq_recovery *recovery)
                 .number = i, .state = SYNCQ_SEGMENT_CLOSED};
             result = syncq_log_find_base(queue, i, &segment->page.base_lsn);
             segment->pages_lost = result == 0;
-            if (result == SYNCQ_ERR_BAD_RECORD)
+            if (result == SYNCQ_ERR_BAD_RECORD) {
                 segment->page.state = SYNCQ_SEGMENT_FREE;
+                recovery->unknown_count++;
+            } else if (result != 0)
+                return result;
         }
         segment->used = segment->page.state != SYNCQ_SEGMENT_FREE;
         if (segment->used)
@@ -89,71 +89,13 @@ static int load_segments(struct syncq_recovery *recovery)
     return 0;
 }
 
-static int remake_index(struct syncq_queue *queue)
+/* What a repair knows beside the log. */
+static uint64_t known_durable(const struct syncq_recovery *recovery)
 {
-    int result;
+    const struct syncq_repair_plan *plan = recovery->plan;
+    uint64_t lsn = plan->old_good ? recovery->checkpoint.durable_lsn : 0;
 
-    syncq_index_close(&queue->index);
-    (void)unlinkat(queue->directory_fd, INDEX_FILE_NEW, 0);
-    result =
-        syncq_index_create(queue->directory_fd, INDEX_FILE_NEW, queue->key.uuid,
-                           queue->data.superblock.entry_count);
-    if (result == 0 && renameat(queue->directory_fd, INDEX_FILE_NEW,
-                                queue->directory_fd, SYNCQ_INDEX_FILE) != 0)
-        result = errno;
-    if (result == 0 && fsync(queue->directory_fd) != 0)
-        result = errno;
-    if (result == 0)
-        result = syncq_index_open(queue->directory_fd, 1, queue->key.uuid,
-                                  &queue->index);
-    if (result == 0)
-        syncq_index_rebuild_lists(&queue->index, NULL, NULL);
-    return result;
-}
-
-/* Does some used entry have no valid state?  Then nothing says what it was. */
-static int has_bad_entry(const struct syncq_index *index)
-{
-    for (uint32_t slot = 0; slot < index->entry_count; slot++) {
-        struct syncq_entry_view view = {0};
-
-        if (index->entries[slot].kind == SYNCQ_ENTRY_FREE &&
-            syncq_entry_identity_valid(index, slot))
-            continue;
-        if (syncq_index_read(index, slot, &view) != 0)
-            return 1;
-    }
-    return 0;
-}
-
-/* Can the replay start from the index as it is?  Sets the report's reason. */
-static int judge_index(struct syncq_recovery *recovery)
-{
-    struct syncq_queue *queue = recovery->queue;
-    struct syncq_recovery_report *report = recovery->report;
-    uint64_t latched_lsn;
-    int result = syncq_index_open(queue->directory_fd, 1, queue->key.uuid,
-                                  &queue->index);
-
-    report->reason = SYNCQ_REPLAY_NO_INDEX;
-    if (result == SYNCQ_ERR_OWNER || result == SYNCQ_ERR_MODE || result > 0)
-        return result;
-    if (result != 0)
-        return 0;
-    report->reason = SYNCQ_REPLAY_INDEX_FAILED;
-    if (syncq_latch_read(queue->directory_fd, &latched_lsn) != 0)
-        return 0;
-    report->reason = SYNCQ_REPLAY_NO_CHECKPOINT;
-    if (syncq_index_read_checkpoint(&queue->index, &recovery->checkpoint) != 0)
-        return 0;
-    report->reason = SYNCQ_REPLAY_OLD_INDEX;
-    if (recovery->checkpoint.number < queue->data.superblock.checkpoint)
-        return 0;
-    report->reason = SYNCQ_REPLAY_BAD_ENTRY;
-    if (has_bad_entry(&queue->index))
-        return 0;
-    report->reason = SYNCQ_REPLAY_TAIL;
-    return 0;
+    return plan->latched && plan->latched_lsn > lsn ? plan->latched_lsn : lsn;
 }
 
 static int replay(struct syncq_recovery *recovery)
@@ -163,7 +105,11 @@ static int replay(struct syncq_recovery *recovery)
     int full = reason != SYNCQ_REPLAY_TAIL;
     int result = 0;
 
-    *recovery->report = (struct syncq_recovery_report){.reason = reason};
+    *recovery->report = (struct syncq_recovery_report){
+        .reason = reason,
+        .segments_used = recovery->used_count,
+        .segments_unknown = recovery->unknown_count};
+    recovery->index_lsn = full ? 0 : recovery->checkpoint.synced_lsn;
     recovery->replay_lsn = full ? 0 : recovery->checkpoint.synced_lsn;
     recovery->durable_lsn = full ? 0 : recovery->checkpoint.durable_lsn;
     /* What the index knew may not have become durable: a torn place there has
@@ -171,18 +117,25 @@ static int replay(struct syncq_recovery *recovery)
     if (recovery->durable_lsn < recovery->replay_lsn)
         recovery->replay_lsn = recovery->durable_lsn;
     recovery->marks_lsn = full ? 0 : recovery->checkpoint.marks_lsn;
+    if (recovery->plan != NULL)
+        recovery->durable_lsn = known_durable(recovery);
     recovery->gap_count = recovery->link_count = 0;
     free(recovery->seen);
+    free(recovery->words);
     recovery->seen = NULL;
+    recovery->words = NULL;
     syncq_part_table_clear(&recovery->table);
     /* A grow may have been cut off between superblock and index. */
-    result = full ? remake_index(queue) : syncq_grow_finish(queue);
+    result =
+        full ? syncq_recovery_remake_index(recovery) : syncq_grow_finish(queue);
     if (result != 0)
         return result;
     if (!full)
         syncq_index_rebuild_lists(&queue->index, NULL, NULL);
     recovery->seen = calloc(queue->index.entry_count / 8 + 1, 1);
-    if (recovery->seen == NULL)
+    recovery->words =
+        calloc((size_t)queue->index.entry_count + 1, sizeof *recovery->words);
+    if (recovery->seen == NULL || recovery->words == NULL)
         return ENOMEM;
     result = syncq_part_table_init(&recovery->table, &queue->index);
     return result != 0 ? result : syncq_recovery_replay(recovery);
@@ -193,6 +146,8 @@ static int is_clean(const struct syncq_recovery *recovery)
     const struct syncq_superblock *superblock =
         &recovery->queue->data.superblock;
 
+    if (recovery->unknown_count > 0)
+        return 0; /* entries of what was there are lost */
     /* Pages that were lost have to be written again. */
     for (uint32_t i = 0; i < superblock->segment_count; i++)
         if (recovery->segments[i].pages_lost)
@@ -241,6 +196,10 @@ static int finish(struct syncq_recovery *recovery,
     checkpoint.number = number + 1;
     checkpoint.synced_lsn = checkpoint.durable_lsn = recovered->head_lsn;
     checkpoint.marks_lsn = recovery->marks_lsn;
+    /* The next marks record is linked to the place where some are missing, so
+     * that a later recovery knows of that, too. */
+    if (recovery->hole_lsn > recovery->marks_lsn)
+        checkpoint.marks_lsn = recovery->hole_lsn - SYNCQ_RECORD_STEP;
     checkpoint.date_us = syncq_date_us();
     if (result == 0)
         result = syncq_index_write_checkpoint(&queue->index, &checkpoint);
@@ -268,44 +227,108 @@ static int settle(struct syncq_recovery *recovery,
     return result == 0 ? finish(recovery, recovered) : result;
 }
 
+static void count_parts(const struct syncq_recovery *recovery)
+{
+    const struct syncq_index *index = &recovery->queue->index;
+
+    for (uint32_t slot = 0; slot < index->entry_count; slot++) {
+        struct syncq_entry_view view;
+
+        if (index->entries[slot].kind == SYNCQ_ENTRY_USED &&
+            syncq_index_read(index, slot, &view) == 0 &&
+            view.state.status <= SYNCQ_STATUS_LOST)
+            recovery->report->parts[view.state.status]++;
+    }
+}
+
 static void clear(struct syncq_recovery *recovery)
 {
     syncq_part_table_clear(&recovery->table);
+    syncq_log_reader_clear(&recovery->reader);
+    syncq_damage_list_clear(&recovery->known);
     free(recovery->segments);
     free(recovery->order);
     free(recovery->gaps);
     free(recovery->links);
     free(recovery->seen);
+    free(recovery->words);
 }
 
-int syncq_recover(struct syncq_queue *queue,
-                  struct syncq_recovery_report *report,
-                  struct syncq_recovered *recovered)
+static int read_log(struct syncq_recovery *recovery)
 {
-    struct syncq_recovery recovery = {.queue = queue, .report = report};
+    struct syncq_recovery_report *report = recovery->report;
+    int result = syncq_recovery_judge_index(recovery);
+
+    if (result == 0)
+        result = replay(recovery);
+    if (result == 0 && report->reason == SYNCQ_REPLAY_TAIL &&
+        recovery->log_checkpoint > recovery->checkpoint.number) {
+        report->reason = SYNCQ_REPLAY_OLD_INDEX;
+        result = replay(recovery);
+    }
+    if (result == 0 && recovery->plan != NULL)
+        result = syncq_recovery_merge(recovery);
+    return result;
+}
+
+/*
+ * A repair ends with its index in place, then the list of damage; the latch is
+ * the caller's.  Cut off anywhere before, the old index is still there, and the
+ * next repair does all of it again.
+ */
+static int conclude(struct syncq_recovery *recovery)
+{
+    int is_repair = recovery->plan != NULL;
+    int result = is_repair ? syncq_recovery_install_index(recovery) : 0;
+
+    if (result != 0)
+        return result;
+    result = syncq_recovery_list_damage(recovery, is_repair);
+    recovery->report->list_error = result;
+    /* Mail goes on without the list, after a line in the system's log. */
+    return is_repair ? result : 0;
+}
+
+int syncq_recover_as(struct syncq_queue *queue, struct syncq_repair_plan *plan,
+                     struct syncq_recovery_report *report,
+                     struct syncq_recovered *recovered)
+{
+    struct syncq_recovery recovery = {
+        .queue = queue, .plan = plan, .report = report, .reader = {.fd = -1}};
     uint64_t start_us = syncq_clock_us();
     int result = check_holes(&queue->data);
 
     memset(report, 0, sizeof *report);
+    if (result == 0)
+        result = syncq_log_reader_init(&recovery.reader, queue->data.fd,
+                                       plan != NULL && plan->direct);
+    /* A list that cannot be read only means that all is reported again. */
+    if (result == 0)
+        (void)syncq_damage_list_read(queue->directory_fd, &recovery.known);
     if (result == 0)
         result = load_segments(&recovery);
     /* Before anything else is written: no two channels share an epoch. */
     if (result == 0)
         result = raise_epoch(&recovery);
     if (result == 0)
-        result = judge_index(&recovery);
-    if (result == 0)
-        result = replay(&recovery);
-    if (result == 0 && report->reason == SYNCQ_REPLAY_TAIL &&
-        recovery.log_checkpoint > recovery.checkpoint.number) {
-        report->reason = SYNCQ_REPLAY_OLD_INDEX;
-        result = replay(&recovery);
-    }
+        result = read_log(&recovery);
     if (result == 0)
         result = settle(&recovery, recovered);
+    if (result == 0)
+        result = conclude(&recovery);
+    if (result == 0)
+        count_parts(&recovery);
+    report->read_size = recovery.reader.read_size;
     clear(&recovery);
     report->time_us = syncq_clock_us() - start_us;
     return result;
+}
+
+int syncq_recover(struct syncq_queue *queue,
+                  struct syncq_recovery_report *report,
+                  struct syncq_recovered *recovered)
+{
+    return syncq_recover_as(queue, NULL, report, recovered);
 }
 
 const char *syncq_replay_reason_text(enum syncq_replay_reason reason)
@@ -323,6 +346,8 @@ const char *syncq_replay_reason_text(enum syncq_replay_reason reason)
         return "the index had a damaged entry";
     case SYNCQ_REPLAY_INDEX_FAILED:
         return "a sync of the index had failed";
+    case SYNCQ_REPLAY_REPAIR:
+        return "repair";
     }
     return "unknown";
 }

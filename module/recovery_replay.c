@@ -111,7 +111,7 @@ out:
 }
 
 static void apply_mark(struct syncq_recovery *recovery,
-                       const struct syncq_mark *mark)
+                       const struct syncq_mark *mark, uint64_t lsn)
 {
     struct syncq_index *index = &recovery->queue->index;
     uint32_t slot = syncq_part_table_find(&recovery->table, index,
@@ -119,7 +119,10 @@ static void apply_mark(struct syncq_recovery *recovery,
     struct syncq_entry_view view;
     struct syncq_state state = mark->state;
 
-    if (slot == SYNCQ_SLOT_NONE || syncq_index_read(index, slot, &view) != 0 ||
+    if (slot == SYNCQ_SLOT_NONE)
+        return;
+    recovery->words[slot] = lsn;
+    if (syncq_index_read(index, slot, &view) != 0 ||
         view.state.status == SYNCQ_STATUS_DONE)
         return;
     state.lsn = view.state.lsn;
@@ -143,7 +146,7 @@ static int replay_marks(struct syncq_recovery *recovery,
         struct syncq_mark mark;
 
         syncq_mark_decode(content, i, &mark);
-        apply_mark(recovery, &mark);
+        apply_mark(recovery, &mark, header->lsn);
     }
     recovery->marks_lsn = header->lsn;
     recovery->report->marks += count;
@@ -193,8 +196,15 @@ static int split_gaps(struct syncq_recovery *recovery)
             continue;
         upper.lsn = recovery->durable_lsn;
         upper.size -= upper.lsn - gap->lsn;
+        upper.offset += upper.lsn - gap->lsn;
+        upper.unreadable = syncq_log_reader_bad_size(&recovery->reader,
+                                                     upper.offset, upper.size);
         gap->size -= upper.size;
+        gap->unreadable = syncq_log_reader_bad_size(&recovery->reader,
+                                                    gap->offset, gap->size);
         gap->tail = 0;
+        if (gap->explained > gap->size)
+            gap->explained = gap->size;
         result = visit_gap(&upper, recovery);
     }
     return result;
@@ -219,9 +229,11 @@ int syncq_recovery_replay(struct syncq_recovery *recovery)
         if (start > size - SYNCQ_PAGE_SIZE)
             continue;
         recovery->report->scanned_size += size - start;
+        recovery->report->segments_scanned++;
         recovery->current = page->number;
-        result = syncq_log_scan(recovery->queue, page->number, page->base_lsn,
-                                start & ~(SYNCQ_RECORD_STEP - 1), &visitor);
+        result = syncq_log_scan_with(
+            &recovery->reader, recovery->queue, page->number, page->base_lsn,
+            start & ~(SYNCQ_RECORD_STEP - 1), &visitor);
     }
     return result == 0 ? split_gaps(recovery) : result;
 }

@@ -13,80 +13,6 @@ static int was_seen(const struct syncq_recovery *recovery, uint32_t slot)
     return recovery->seen[slot / 8] >> slot % 8 & 1;
 }
 
-/* Is there a segment in use that can hold this LSN? */
-static int lsn_in_use(const struct syncq_recovery *recovery, uint64_t lsn)
-{
-    uint64_t size = recovery->queue->data.segment_size;
-    uint32_t low = 0, high = recovery->used_count;
-
-    while (low < high) { /* the last used segment that starts at or below */
-        uint32_t middle = low + (high - low) / 2;
-
-        if (recovery->segments[recovery->order[middle]].page.base_lsn <= lsn)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low > 0 &&
-           lsn - recovery->segments[recovery->order[low - 1]].page.base_lsn <
-               size;
-}
-
-static int is_damage(const struct syncq_recovery *recovery,
-                     const struct syncq_gap *gap)
-{
-    return gap->lsn < recovery->durable_lsn;
-}
-
-static void report_damage(struct syncq_recovery *recovery,
-                          const struct syncq_gap *gap)
-{
-    struct syncq_recovery_report *report = recovery->report;
-    const struct syncq_data *data = &recovery->queue->data;
-    uint64_t base = recovery->segments[gap->segment].page.base_lsn;
-
-    if (report->damage_count < SYNCQ_DAMAGE_MAX)
-        report->damages[report->damage_count] = (struct syncq_damage){
-            .lsn = gap->lsn,
-            .offset = syncq_data_segment_offset(data, gap->segment) +
-                      (gap->lsn - base),
-            .size = gap->size};
-    report->damage_count++;
-    report->damage_size += gap->size;
-}
-
-/* May a marks record have been in this damaged place? */
-static int hides_marks(const struct syncq_recovery *recovery,
-                       const struct syncq_gap *gap)
-{
-    uint64_t end = gap->lsn + gap->size;
-
-    if (end > recovery->marks_lsn)
-        return 1;
-    for (size_t i = 0; i < recovery->link_count; i++)
-        if (recovery->links[i] >= gap->lsn && recovery->links[i] < end)
-            return 1;
-    return 0;
-}
-
-/* Report all damage; below *hold_lsn parts are to be held. */
-static void judge_gaps(struct syncq_recovery *recovery, uint64_t *hold_lsn)
-{
-    *hold_lsn = 0;
-    for (size_t i = 0; i < recovery->gap_count; i++) {
-        const struct syncq_gap *gap = &recovery->gaps[i];
-
-        if (!is_damage(recovery, gap))
-            continue;
-        report_damage(recovery, gap);
-        if (!hides_marks(recovery, gap))
-            continue;
-        recovery->report->marks_missing = 1;
-        if (gap->lsn + gap->size > *hold_lsn)
-            *hold_lsn = gap->lsn + gap->size;
-    }
-}
-
 static int record_is_good(struct syncq_recovery *recovery,
                           const struct syncq_entry_view *view)
 {
@@ -129,7 +55,10 @@ static unsigned settled_status(struct syncq_recovery *recovery,
 
     if (syncq_status_is_final(status))
         return status;
-    if (view->state.lsn < hold_lsn)
+    /* A mark behind the damage tells all that was in it about this part. */
+    if (view->state.lsn < hold_lsn && recovery->words[view->slot] < hold_lsn)
+        return SYNCQ_STATUS_HELD;
+    if (syncq_recovery_is_doubtful(recovery, view))
         return SYNCQ_STATUS_HELD;
     if (view->state.mask != syncq_recipients_mask(view->recipient_count))
         return status == SYNCQ_STATUS_LOST ? SYNCQ_STATUS_SYNCED : status;
@@ -151,8 +80,14 @@ static void settle_entry(struct syncq_recovery *recovery,
     unsigned status = view->state.status;
     int known = was_seen(recovery, view->slot);
 
-    if (!lsn_in_use(recovery, lsn)) {
-        free_slot(recovery, view->slot);
+    if (!syncq_recovery_lsn_in_use(recovery, lsn)) {
+        /* Retired; live parts are not, so theirs was wiped out. */
+        if (!syncq_recovery_was_wiped(recovery, &view->state)) {
+            free_slot(recovery, view->slot);
+            return;
+        }
+        view->state.status = SYNCQ_STATUS_LOST;
+        recovery->report->parts_lost++;
         return;
     }
     if (!known && lsn < recovery->replay_lsn)
@@ -180,7 +115,7 @@ int syncq_recovery_settle_entries(struct syncq_recovery *recovery)
     struct syncq_index *index = &recovery->queue->index;
     uint64_t hold_lsn;
 
-    judge_gaps(recovery, &hold_lsn);
+    syncq_recovery_judge_gaps(recovery, &hold_lsn);
     for (uint32_t slot = 0; slot < index->entry_count; slot++) {
         struct syncq_entry_view view;
         unsigned before;
@@ -207,9 +142,32 @@ static uint64_t tail_offset(const struct syncq_recovery *recovery,
 
     for (size_t i = 0; i < recovery->gap_count; i++)
         if (recovery->gaps[i].segment == segment && recovery->gaps[i].tail &&
-            !is_damage(recovery, &recovery->gaps[i]))
+            !syncq_recovery_gap_is_damage(recovery, &recovery->gaps[i]))
             return recovery->gaps[i].lsn - base;
     return end;
+}
+
+/* Where the next stretch begins that cannot be read: touching it through the
+ * mapping would be SIGBUS.  *end is where it ends, both whole pages. */
+static uint64_t next_unreadable(const struct syncq_recovery *recovery,
+                                uint32_t segment, uint64_t start, uint64_t *end)
+{
+    uint64_t base = recovery->segments[segment].page.base_lsn;
+    uint64_t found = recovery->queue->data.segment_size;
+
+    *end = found;
+    for (size_t i = 0; i < recovery->gap_count; i++) {
+        const struct syncq_gap *gap = &recovery->gaps[i];
+        uint64_t from = (gap->lsn - base) & ~(SYNCQ_PAGE_SIZE - 1);
+
+        if (gap->segment != segment || gap->unreadable == 0 || from < start ||
+            from >= found)
+            continue;
+        found = from;
+        *end = (gap->lsn - base + gap->size + SYNCQ_PAGE_SIZE - 1) &
+               ~(SYNCQ_PAGE_SIZE - 1);
+    }
+    return found;
 }
 
 /* After a mere process crash the page cache may hold what the disk never got,
@@ -225,10 +183,20 @@ static int sync_again(struct syncq_recovery *recovery, uint32_t segment)
 
     if (recovery->durable_lsn > base + start)
         start = (recovery->durable_lsn - base) & ~(SYNCQ_PAGE_SIZE - 1);
-    if (result != 0 || start >= end)
-        return result;
-    dirty_pages(map + start, end - start);
-    return syncq_data_sync(&queue->data, segment, start, end - start);
+    while (result == 0 && start < end) {
+        uint64_t next;
+        uint64_t stop = next_unreadable(recovery, segment, start, &next);
+
+        if (stop > end)
+            stop = end;
+        if (stop > start) {
+            dirty_pages(map + start, stop - start);
+            result =
+                syncq_data_sync(&queue->data, segment, start, stop - start);
+        }
+        start = next;
+    }
+    return result;
 }
 
 /* Prepared, and nothing in it ever became durable? */
@@ -248,7 +216,8 @@ static int fill_gaps(struct syncq_recovery *recovery)
         uint64_t offset =
             gap->lsn - recovery->segments[gap->segment].page.base_lsn;
 
-        if (is_damage(recovery, gap) || is_unused(recovery, gap->segment))
+        if (syncq_recovery_gap_is_damage(recovery, gap) ||
+            is_unused(recovery, gap->segment))
             continue;
         result =
             syncq_void_write(queue, gap->segment, offset, gap->lsn, gap->size);

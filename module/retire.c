@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "module/damage.h"
 #include "module/error.h"
 #include "module/log_scan.h"
 #include "module/recovery_internal.h"
@@ -108,11 +109,41 @@ static int visit_record(const struct syncq_record_header *header,
     return result;
 }
 
+/* Marks may have been in a damaged place: what they said is in the index only,
+ * and has to be in the log before nobody sees any more that they are missing.
+ */
+static int carry_older(struct carry *carry, uint64_t lsn)
+{
+    const struct syncq_index *index = &carry->queue->index;
+    int result = 0;
+
+    for (uint32_t slot = 0; slot < index->entry_count && result == 0; slot++) {
+        struct syncq_mark mark = {0};
+        struct syncq_entry_view view;
+
+        if (syncq_index_read(index, slot, &view) != 0 || view.state.lsn >= lsn)
+            continue;
+        mark.sequence = view.sequence;
+        mark.part = view.part;
+        result = carry_mark(carry, &mark);
+    }
+    return result;
+}
+
+/* Damaged: kept for the administrator until a repair has dealt with it. */
 static int visit_gap(const struct syncq_gap *gap, void *context)
 {
-    (void)gap;
-    (void)context;
-    return SYNCQ_ERR_BAD_RECORD; /* damaged: kept for the administrator */
+    struct carry *carry = context;
+    struct syncq_damage_list list = {0};
+    const struct syncq_damage *known;
+    int is_repaired;
+
+    (void)syncq_damage_list_read(carry->queue->directory_fd, &list);
+    known = syncq_damage_list_find(&list, gap->lsn, gap->size);
+    is_repaired = known != NULL && known->state == SYNCQ_DAMAGE_REPAIRED;
+    syncq_damage_list_clear(&list);
+    return is_repaired ? carry_older(carry, gap->lsn + gap->size)
+                       : SYNCQ_ERR_BAD_RECORD;
 }
 
 int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,

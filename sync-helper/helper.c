@@ -16,34 +16,6 @@
 
 enum { ATTACH_TRIES = 20, ATTACH_WAIT_US = 500000 };
 
-static void log_recovery(const struct syncq_recovery_report *report)
-{
-    log_info("recovered: %s, records=%" PRIu64 ", messages=%" PRIu64
-             ", marks=%" PRIu64 ", scanned=%" PRIu64 ", time=%" PRIu64
-             "us, found=%" PRIu64 ", freed=%" PRIu64 ", torn=%" PRIu64,
-             report->clean ? "clean stop"
-                           : syncq_replay_reason_text(report->reason),
-             report->records, report->messages, report->marks,
-             report->scanned_size, report->time_us, report->parts_found,
-             report->slots_freed, report->torn_size);
-    for (uint32_t i = 0; i < report->damage_count && i < SYNCQ_DAMAGE_MAX; i++)
-        log_error("confirmed data is damaged: offset=%" PRIu64 ", size=%" PRIu64
-                  ", lsn=%" PRIu64,
-                  report->damages[i].offset, report->damages[i].size,
-                  report->damages[i].lsn);
-    if (report->damage_count > SYNCQ_DAMAGE_MAX)
-        log_error("confirmed data is damaged in %" PRIu32 " places in all",
-                  report->damage_count);
-    if (report->parts_lost > 0)
-        log_error("%" PRIu64 " parts of messages are lost: see syncq check",
-                  report->parts_lost);
-    if (report->parts_held > 0)
-        log_error("marks may be missing: %" PRIu64 " parts are on hold, "
-                  "because they may have been delivered already; syncq "
-                  "release --all delivers them",
-                  report->parts_held);
-}
-
 void helper_load_page(struct helper *helper, uint32_t segment)
 {
     struct syncq_queue *queue = helper->queue;
@@ -143,7 +115,7 @@ static int start_anew(struct helper *helper)
     if (result == 0)
         result = syncq_recover(queue, &report, &recovered);
     if (result == 0)
-        log_recovery(&report);
+        recovery_log(&report);
     if (result == 0)
         result = syncq_latch_clear(queue->directory_fd);
     if (result == 0)

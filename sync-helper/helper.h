@@ -57,6 +57,10 @@ int helper_load_pages(struct helper *helper);
 void helper_load_page(struct helper *helper, uint32_t segment);
 int helper_reclaim_segments(struct helper *helper);
 
+/* recovery_log.c: what a recovery did, in a bounded number of lines. */
+struct syncq_recovery_report;
+void recovery_log(const struct syncq_recovery_report *report);
+
 /* takeover.c: serve the channel that the last helper left.
  * SYNCQ_ERR_NO_HELPER: there is none that can be served. */
 int takeover_serve(struct helper *helper);

@@ -29,6 +29,7 @@ static struct {
     struct fixture *fixture; /* NULL: no control */
     struct fixture *medium;  /* the queue as on the medium */
     int hold, held, pass, fail_next, fail_index;
+    int any_file; /* also what is not in the fixture's own queue */
     uint64_t count, fail_from;
     struct hook before, each, latch;
 } control = {.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -86,6 +87,13 @@ static struct hook take(struct hook *hook)
     return taken;
 }
 
+static int count_and_fail(void)
+{
+    control.count++;
+    return control.fail_from != 0 && control.count >= control.fail_from ? EIO
+                                                                        : 0;
+}
+
 /* Called with the mutex held; the hook is called without it. */
 static void call_each(void)
 {
@@ -101,11 +109,10 @@ static void call_each(void)
 /* Called with the mutex held; it is given up while an msync is stopped. */
 static int obey(const struct place *place)
 {
-    int error = 0;
+    int error = count_and_fail();
 
-    control.count++;
-    if (control.fail_from != 0 && control.count >= control.fail_from)
-        return EIO;
+    if (error != 0)
+        return error;
     if (control.fail_index && strcmp(place->name, SYNCQ_INDEX_FILE) == 0)
         return EIO;
     if (!place->is_segment)
@@ -136,6 +143,12 @@ int __wrap_msync(void *address, size_t size, int flags)
 
     pthread_mutex_lock(&control.mutex);
     if (!find_place(address, &place)) {
+        error = control.any_file ? count_and_fail() : 0;
+        if (error != 0) {
+            pthread_mutex_unlock(&control.mutex);
+            errno = error;
+            return -1;
+        }
         pthread_mutex_unlock(&control.mutex);
         return __real_msync(address, size, flags);
     }
@@ -217,10 +230,7 @@ int __wrap_fsync(int fd)
     result = __real_fsync(fd);
     pthread_mutex_lock(&control.mutex);
     if (control.fixture != NULL)
-        control.count++;
-    if (control.fixture != NULL && control.fail_from != 0 &&
-        control.count >= control.fail_from)
-        error = EIO;
+        error = count_and_fail();
     if (error == 0 && result == 0 && control.fixture != NULL &&
         control.medium != NULL)
         copy_synced(path);
@@ -251,7 +261,7 @@ void sync_control_start_with(struct fixture *fixture, struct fixture *medium)
     control.medium = medium;
     control.count = control.fail_from = 0;
     control.hold = control.held = control.pass = 0;
-    control.fail_next = control.fail_index = 0;
+    control.fail_next = control.fail_index = control.any_file = 0;
     control.before = control.each = control.latch = (struct hook){0};
     pthread_mutex_unlock(&control.mutex);
 }
@@ -273,7 +283,7 @@ void sync_control_stop(void)
     pthread_mutex_lock(&control.mutex);
     medium = control.medium;
     control.fixture = control.medium = NULL;
-    control.hold = 0;
+    control.hold = control.any_file = 0;
     pthread_cond_broadcast(&control.changed);
     pthread_mutex_unlock(&control.mutex);
     fixture_free(medium);
@@ -330,6 +340,14 @@ void sync_fail_from(uint64_t n)
 {
     pthread_mutex_lock(&control.mutex);
     control.fail_from = n == 0 ? 0 : control.count + n;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+void sync_fail_all_from(uint64_t n)
+{
+    sync_fail_from(n);
+    pthread_mutex_lock(&control.mutex);
+    control.any_file = 1;
     pthread_mutex_unlock(&control.mutex);
 }
 

@@ -44,6 +44,9 @@ void sync_fail_index(void);
 /* Every msync from the n-th on, 1 is the next one, fails with EIO; 0: none. */
 void sync_fail_from(uint64_t n);
 
+/* The same of every msync and fsync in this process, whatever the queue. */
+void sync_fail_all_from(uint64_t n);
+
 /* How many msync calls there were since start. */
 uint64_t sync_count(void);
 

@@ -41,7 +41,6 @@ test_command_line() {
     expect 64 "expected one ID" cat a b
     expect 64 "either --all or IDs" release
     expect 64 "either --all or IDs" release --all x
-    expect 69 "--repair is not available in this version" check --repair
     expect 78 "unknown parameter odd" -o odd=1 status
     expect 66 "No such file" -c "$work/none.conf" status
     if "$syncq" -c "$conf" --help >/dev/full 2>"$work/err"; then

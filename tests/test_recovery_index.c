@@ -3,6 +3,8 @@
  * test_recovery_index.c - the index is lost, damaged, old or of another queue
  */
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -401,6 +403,67 @@ static void test_index__lost_with_a_thousand_mails__the_other_half(void **state)
     free(done);
 }
 
+static int two_checkpoints(struct fixture *fixture, void *context)
+{
+    return fixture->helper.channel->statistics.index_syncs >=
+           *(uint64_t *)context + 2;
+}
+
+/* Bytes that this process has read from files so far. */
+static uint64_t bytes_read(void)
+{
+    char line[128];
+    uint64_t bytes = 0;
+    FILE *file = fopen("/proc/self/io", "re");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "rchar: %" SCNu64, &bytes) == 1)
+            break;
+    (void)fclose(file);
+    return bytes;
+}
+
+/* What lies below the checkpoint is not read again, by the kernel's count. */
+static void test_index__good__only_the_end_is_read(void **state)
+{
+    enum { LARGE = 1 << 20, LARGE_COUNT = 12, SLACK = 64 << 10 };
+    struct fixture *fixture = *state;
+    struct syncq_recovery_report report;
+    struct fixture *image, *lost;
+    struct mail mail;
+    uint64_t syncs, before;
+
+    fixture_start(fixture);
+    fixture_open(fixture);
+    for (unsigned i = 0; i < LARGE_COUNT; i++)
+        mail_store_simple(fixture->writer, &mail, i, LARGE);
+    syncs = fixture->helper.channel->statistics.index_syncs;
+    fixture->config.index_sync_interval_ms = 1;
+    fixture_until(fixture, two_checkpoints, &syncs);
+    mail_store_simple(fixture->writer, &mail, 99, 1000);
+    image = fixture_image(fixture);
+    lost = fixture_image(fixture);
+    delete_index(lost);
+
+    before = bytes_read();
+    assert_result(fixture_recover(image, &report, NULL), 0);
+    assert_int_equal(report.reason, SYNCQ_REPLAY_TAIL);
+    /* The one that was written to, and the one prepared behind it. */
+    assert_int_equal(report.segments_used, 3);
+    assert_int_equal(report.segments_scanned, 2);
+    assert_true(report.scanned_size <
+                3 * FIXTURE_SEGMENT_SIZE - (uint64_t)LARGE * LARGE_COUNT);
+    assert_true(bytes_read() - before < report.scanned_size + SLACK);
+
+    before = bytes_read();
+    assert_result(fixture_recover(lost, &report, NULL), 0);
+    assert_true(report.scanned_size > (uint64_t)LARGE * LARGE_COUNT);
+    assert_true(bytes_read() - before >= (uint64_t)LARGE * LARGE_COUNT);
+    fixture_free(image);
+    fixture_free(lost);
+}
+
 #define QUEUE(test)                                                            \
     cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
@@ -420,6 +483,7 @@ int main(void)
         QUEUE(test_index__of_yesterday__all_found),
         QUEUE(test_index__of_an_hour_ago__told_by_the_log),
         QUEUE(test_index__before_the_clean_stop__told_by_the_superblock),
+        QUEUE(test_index__good__only_the_end_is_read),
         QUEUE(test_index__lost_with_a_thousand_mails__the_other_half),
     };
 
