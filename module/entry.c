@@ -66,6 +66,27 @@ int syncq_entry_identity_valid(const struct syncq_index *index, uint32_t slot)
            (entry.kind == SYNCQ_ENTRY_FREE || entry.kind == SYNCQ_ENTRY_USED);
 }
 
+/* Never written: what write_identity leaves of the second version. */
+static int version_blank(const struct syncq_entry_version *version)
+{
+    static const struct syncq_entry_version blank;
+
+    return memcmp(version, &blank, sizeof blank) == 0;
+}
+
+int syncq_entry_whole(const struct syncq_index *index, uint32_t slot)
+{
+    struct syncq_entry entry = index->entries[slot];
+
+    if (!syncq_entry_identity_valid(index, slot))
+        return 0;
+    return entry.kind == SYNCQ_ENTRY_FREE ||
+           (version_valid(index, slot, &entry, 0) &&
+            (version_valid(index, slot, &entry, 1) ||
+             (entry.versions[0].counter == 0 &&
+              version_blank(&entry.versions[1]))));
+}
+
 static void view_state(const struct syncq_entry_version *version,
                        struct syncq_state *state)
 {
@@ -154,13 +175,15 @@ void syncq_index_write_state(struct syncq_index *index,
 
 /*
  * The identity goes in first: until then the slot reads as free, and the
- * states of its last user are not valid for the new one.
+ * states of its last user are not valid for the new one.  The second version
+ * is blank from then on, so that damage to it shows: syncq_entry_whole.
  */
 void syncq_index_write_identity(struct syncq_index *index,
                                 const struct syncq_entry_view *view)
 {
     struct syncq_entry *entry = &index->entries[view->slot];
 
+    memset(&entry->versions[1], 0, sizeof entry->versions[1]);
     entry->sequence = view->sequence;
     entry->domain_hash = view->domain_hash;
     entry->arrival_s = view->arrival_s;

@@ -79,6 +79,14 @@ int syncq_index_write_checkpoint(struct syncq_index *index,
 /* Is the entry's identity whole?  Then *kind says free or used. */
 int syncq_entry_identity_valid(const struct syncq_index *index, uint32_t slot);
 
+/*
+ * Is all of the entry as it was written, both versions of its state too?  One
+ * may have been torn by a crash in the middle of an update, which the log
+ * repeats; or it was damaged later, and then the other one is not what the
+ * entry said last: only a replay of the whole log tells.
+ */
+int syncq_entry_whole(const struct syncq_index *index, uint32_t slot);
+
 /* Copy a used entry with its newest valid state out of the map.
  * SYNCQ_ERR_BAD_ENTRY: free or damaged; a used entry whose states are both
  * invalid gives status LOST and lsn 0 with the same error and *view set. */

@@ -26,7 +26,7 @@ enum syncq_replay_reason {
     SYNCQ_REPLAY_NO_INDEX,      /* missing or of another queue */
     SYNCQ_REPLAY_NO_CHECKPOINT, /* no valid checkpoint in it */
     SYNCQ_REPLAY_OLD_INDEX,     /* the log knows of a later checkpoint */
-    SYNCQ_REPLAY_BAD_ENTRY,     /* an entry lost both versions of its state */
+    SYNCQ_REPLAY_BAD_ENTRY,     /* an entry, or a version of its state, is bad */
     SYNCQ_REPLAY_INDEX_FAILED,  /* the latch says that its sync failed */
     SYNCQ_REPLAY_REPAIR,        /* an administrator's repair */
 };

@@ -43,16 +43,15 @@ int syncq_recovery_remake_index(struct syncq_recovery *recovery)
     return result;
 }
 
-/* Does some used entry have no valid state?  Then nothing says what it was. */
+/* Is some entry damaged?  Then nothing says what it was. */
 static int has_bad_entry(const struct syncq_index *index)
 {
     for (uint32_t slot = 0; slot < index->entry_count; slot++) {
         struct syncq_entry_view view = {0};
 
-        if (index->entries[slot].kind == SYNCQ_ENTRY_FREE &&
-            syncq_entry_identity_valid(index, slot))
-            continue;
-        if (syncq_index_read(index, slot, &view) != 0)
+        if (!syncq_entry_whole(index, slot) ||
+            (index->entries[slot].kind == SYNCQ_ENTRY_USED &&
+             syncq_index_read(index, slot, &view) != 0))
             return 1;
     }
     return 0;

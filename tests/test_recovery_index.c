@@ -216,6 +216,24 @@ static void test_index__both_states_of_an_entry_torn__all_found(void **state)
     spoil(*state, spoil_versions, SYNCQ_REPLAY_BAD_ENTRY);
 }
 
+/* A bit of the newest state of one entry: what is left is whole and old. */
+static void spoil_newest(struct fixture *image)
+{
+    struct syncq_queue *reader = fixture_reader(image);
+    const struct syncq_entry *entry = &reader->index.entries[0];
+    uint64_t newest = entry->versions[1].counter > entry->versions[0].counter;
+
+    assert_int_equal(entry->versions[newest].status, SYNCQ_STATUS_DONE);
+    syncq_queue_close(reader);
+    fixture_damage(image, SYNCQ_INDEX_FILE,
+                   SYNCQ_INDEX_ENTRIES_OFFSET + newest * 40 + 8, 1);
+}
+
+static void test_index__newest_state_damaged__done_stays_done(void **state)
+{
+    spoil(*state, spoil_newest, SYNCQ_REPLAY_BAD_ENTRY);
+}
+
 /* One torn checkpoint: the other one, with a longer replay, or all of it. */
 static void test_index__one_checkpoint_torn__all_found(void **state)
 {
@@ -243,7 +261,8 @@ static void test_index__one_checkpoint_torn__all_found(void **state)
     }
 }
 
-/* The newest state of each entry is torn: the mark tells. */
+/* The newest state of each entry is torn: the older one is not what the entry
+ * said last, and the marks below the checkpoint tell. */
 static void test_index__newest_states_torn__marks_tell(void **state)
 {
     struct fixture *fixture = *state;
@@ -265,7 +284,7 @@ static void test_index__newest_states_torn__marks_tell(void **state)
                                slot * SYNCQ_ENTRY_SIZE + newest * 40 + 36,
                            4);
         }
-    recover_for(image, SYNCQ_REPLAY_TAIL);
+    recover_for(image, SYNCQ_REPLAY_BAD_ENTRY);
     check_all(image, mails);
     fixture_free(image);
 }
@@ -478,6 +497,7 @@ int main(void)
         QUEUE(test_index__of_another_queue__all_found),
         QUEUE(test_index__both_checkpoints_torn__all_found),
         QUEUE(test_index__both_states_of_an_entry_torn__all_found),
+        QUEUE(test_index__newest_state_damaged__done_stays_done),
         QUEUE(test_index__one_checkpoint_torn__all_found),
         QUEUE(test_index__newest_states_torn__marks_tell),
         QUEUE(test_index__of_yesterday__all_found),
