@@ -150,6 +150,7 @@ static void backlog_attach(struct backlog *backlog)
 {
     backlog_set_reason(backlog, "");
     backlog_walk(backlog);
+    marks_note_finished(backlog->marks);
     (void)delivery_files_recover(backlog->qmgr->files, backlog_on_leftover,
                                  backlog);
     gate_apply(backlog->qmgr->gate, backlog->queue);

@@ -79,6 +79,17 @@ void marks_note(struct marks *marks, uint32_t slot, uint64_t sequence)
     marks->noted[marks->noted_count++].sequence = sequence;
 }
 
+void marks_note_finished(struct marks *marks)
+{
+    uint32_t count = syncq_entry_count(marks->backlog->queue);
+    struct syncq_entry_view view;
+
+    for (uint32_t slot = 0; slot < count; slot++)
+        if (syncq_entry_read(marks->backlog->queue, slot, &view) == 0 &&
+            (syncq_status_is_final(view.state.status) || view.state.mask != 0))
+            marks_note(marks, slot, view.sequence);
+}
+
 static void marks_answer(struct marks *marks, uint64_t job, int failed)
 {
     struct marks_waiter *each;

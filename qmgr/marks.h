@@ -20,6 +20,14 @@ void marks_free(struct marks *marks);
 void marks_note(struct marks *marks, uint32_t slot, uint64_t sequence);
 
 /*
+ * Every part with finished recipients.  A manager may have died after it
+ * changed an entry and before the mark was in the log: with the index lost
+ * later on, the mail would come back.  Which they are nothing tells, so all of
+ * them are marked once more at each start: 64 bytes each.
+ */
+void marks_note_finished(struct marks *marks);
+
+/*
  * Append now.  done (may be NULL) is called once everything noted so far is
  * durable (failed 0), or cannot be.
  */
