@@ -71,15 +71,22 @@ static void write_pages(const struct fixture *fixture,
     }
 }
 
-struct fixture *small_queue_new(uint64_t segment_size, uint32_t segment_count)
+/* The files of a queue that nobody has started. */
+static struct syncq_queue *open_files(const struct fixture *fixture)
 {
-    struct fixture *fixture = fixture_new();
-    struct syncq_superblock superblock;
     struct syncq_queue *queue;
 
     assert_result(
         syncq_queue_open_files(fixture->queue, fixture->run, 1, &queue), 0);
-    superblock = queue->data.superblock;
+    return queue;
+}
+
+struct fixture *small_queue_new(uint64_t segment_size, uint32_t segment_count)
+{
+    struct fixture *fixture = fixture_new();
+    struct syncq_queue *queue = open_files(fixture);
+    struct syncq_superblock superblock = queue->data.superblock;
+
     superblock.segment_size = superblock.lsn_limit = segment_size;
     superblock.segment_count = segment_count;
     superblock.entry_count = SMALL_ENTRY_COUNT;
@@ -92,6 +99,15 @@ struct fixture *small_queue_new(uint64_t segment_size, uint32_t segment_count)
                   0);
     syncq_queue_close(queue);
     return fixture;
+}
+
+void small_queue_set_limit(struct fixture *fixture, uint64_t lsn_limit)
+{
+    struct syncq_queue *queue = open_files(fixture);
+
+    queue->data.superblock.lsn_limit = lsn_limit;
+    write_pages(fixture, &queue->key, &queue->data.superblock);
+    syncq_queue_close(queue);
 }
 
 void file_copy_take(struct file_copy *copy, const struct fixture *fixture,

@@ -27,6 +27,10 @@ void small_queue_end(void);
  * page. */
 struct fixture *small_queue_new(uint64_t segment_size, uint32_t segment_count);
 
+/* The next segment starts at this LSN, a multiple of the segment's size.  Only
+ * for a queue that was never used. */
+void small_queue_set_limit(struct fixture *fixture, uint64_t lsn_limit);
+
 /* ---- whole files in memory ---- */
 
 struct file_copy {
