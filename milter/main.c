@@ -17,6 +17,7 @@
 #include "postfix/parameters.h"
 #include "program/fence.h"
 #include "program/log.h"
+#include "program/map_fault.h"
 #include "program/options.h"
 #include "program/privilege.h"
 
@@ -197,6 +198,7 @@ int main(int argc, char **argv)
         return result == OPTIONS_DONE ? EX_OK : result;
     (void)snprintf(tag, sizeof(tag), "%s/milter", options.config.syslog_name);
     log_open(tag, options.config.syslog_facility, options.to_stderr);
+    map_fault_catch(NULL, NULL);
     signals_block();
     descriptors_raise();
     maker.config = &options.config;

@@ -23,6 +23,7 @@
 
 #include "postfix/queue_file.h"
 #include "program/log.h"
+#include "program/map_fault.h"
 #include "program/privilege.h"
 #include "qmgr/arguments.h"
 #include "qmgr/backlog.h"
@@ -239,6 +240,7 @@ int main(int argc, char **argv)
     int result;
 
     log_open("postfix/qmgr", "mail", 0);
+    map_fault_catch(NULL, NULL);
     service_report();
     result = arguments_parse(argc, argv, &arguments, error, sizeof(error));
     if (result != 0)

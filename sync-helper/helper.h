@@ -50,6 +50,9 @@ void helper_fail(struct helper *helper, const char *what, int error);
 int helper_request_place(const struct helper *helper,
                          const struct syncq_request *request, uint64_t *offset);
 
+/* fault.c: for map_fault_catch, with the helper as context. */
+void helper_map_fault(void *context, const void *address);
+
 /* helper.c: read all segment pages; make both pages and channel agree on which
  * segments are free: one that was prepared before the last stop, and never
  * reserved from, is prepared anew. */

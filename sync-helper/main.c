@@ -9,6 +9,7 @@
 
 #include "program/fence.h"
 #include "program/log.h"
+#include "program/map_fault.h"
 #include "program/options.h"
 #include "program/privilege.h"
 #include "sync-helper/helper.h"
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
     (void)sigaddset(&signals, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     code = fence_queue(&options.config, NULL, 0); /* before any thread */
+    map_fault_catch(helper_map_fault, &helper);
     if (code == 0)
         code = helper_open(&helper, &options.config);
     if (code == 0) {
