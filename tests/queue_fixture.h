@@ -55,6 +55,8 @@ void fixture_start(struct fixture *fixture);
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
 void fixture_stop(struct fixture *fixture);
+/* Start the helper only; what helper_open returned. */
+int fixture_try_start(struct fixture *fixture);
 /* What helper_open returns when it is to fail. */
 int fixture_start_fails(struct fixture *fixture);
 

@@ -30,7 +30,9 @@ static struct {
     struct fixture *medium;  /* the queue as on the medium */
     int hold, held, pass, fail_next, fail_index;
     int any_file; /* also what is not in the fixture's own queue */
-    uint64_t count, fail_from;
+    uint64_t count, fail_from, fail_nth;
+    int nth_error;
+    const char *failed_file;
     struct hook before, each, latch;
 } control = {.mutex = PTHREAD_MUTEX_INITIALIZER,
              .changed = PTHREAD_COND_INITIALIZER};
@@ -87,13 +89,6 @@ static struct hook take(struct hook *hook)
     return taken;
 }
 
-static int count_and_fail(void)
-{
-    control.count++;
-    return control.fail_from != 0 && control.count >= control.fail_from ? EIO
-                                                                        : 0;
-}
-
 /* Called with the mutex held; the hook is called without it. */
 static void call_each(void)
 {
@@ -106,10 +101,22 @@ static void call_each(void)
     pthread_mutex_lock(&control.mutex);
 }
 
+/* Is it this one's turn to fail?  Called with the mutex held. */
+static int count_and_fail(const char *name)
+{
+    control.count++;
+    if (control.fail_nth != 0 && control.count == control.fail_nth) {
+        control.failed_file = name;
+        return control.nth_error;
+    }
+    return control.fail_from != 0 && control.count >= control.fail_from ? EIO
+                                                                        : 0;
+}
+
 /* Called with the mutex held; it is given up while an msync is stopped. */
 static int obey(const struct place *place)
 {
-    int error = count_and_fail();
+    int error = count_and_fail(place->name);
 
     if (error != 0)
         return error;
@@ -143,7 +150,7 @@ int __wrap_msync(void *address, size_t size, int flags)
 
     pthread_mutex_lock(&control.mutex);
     if (!find_place(address, &place)) {
-        error = control.any_file ? count_and_fail() : 0;
+        error = control.any_file ? count_and_fail(NULL) : 0;
         if (error != 0) {
             pthread_mutex_unlock(&control.mutex);
             errno = error;
@@ -230,7 +237,7 @@ int __wrap_fsync(int fd)
     result = __real_fsync(fd);
     pthread_mutex_lock(&control.mutex);
     if (control.fixture != NULL)
-        error = count_and_fail();
+        error = count_and_fail(SYNCQ_INDEX_FILE);
     if (error == 0 && result == 0 && control.fixture != NULL &&
         control.medium != NULL)
         copy_synced(path);
@@ -259,7 +266,8 @@ void sync_control_start_with(struct fixture *fixture, struct fixture *medium)
     pthread_mutex_lock(&control.mutex);
     control.fixture = fixture;
     control.medium = medium;
-    control.count = control.fail_from = 0;
+    control.count = control.fail_from = control.fail_nth = 0;
+    control.failed_file = NULL;
     control.hold = control.held = control.pass = 0;
     control.fail_next = control.fail_index = control.any_file = 0;
     control.before = control.each = control.latch = (struct hook){0};

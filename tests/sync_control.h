@@ -47,6 +47,12 @@ void sync_fail_from(uint64_t n);
 /* The same of every msync and fsync in this process, whatever the queue. */
 void sync_fail_all_from(uint64_t n);
 
+/* Only the n-th msync or fsync, 1 is the next one, fails with error; the later
+ * ones succeed, as they do in a kernel that has reported it.  0: none. */
+void sync_fail_nth(uint64_t n, int error);
+/* Name of the file whose sync failed last; NULL: none did. */
+const char *sync_failed_file(void);
+
 /* How many msync calls there were since start. */
 uint64_t sync_count(void);
 
