@@ -22,7 +22,6 @@
 #include "qmgr/bounce.h"
 #include "qmgr/retry.h"
 
-#define END_JITTER_DIVISOR 20 /* at most 5 % more than the backoff */
 
 static void end_step(struct pass *pass);
 
@@ -216,7 +215,7 @@ static uint32_t end_next_attempt(const struct pass *pass)
         wait = settings->maximal_backoff_s;
     if (wait < settings->minimal_backoff_s)
         wait = settings->minimal_backoff_s;
-    wait += random() % (wait / END_JITTER_DIVISOR + 1);
+    wait += random() % (wait / RETRY_JITTER_DIVISOR + 1);
     return (uint32_t)(now + wait);
 }
 

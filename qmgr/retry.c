@@ -15,6 +15,7 @@ struct retry {
     struct message **heap; /* from 1: the children of n are 2n and 2n + 1 */
     uint32_t count, capacity;
     struct event *timer;
+    uint32_t seen_s; /* the clock when the timer was set last */
 };
 
 uint32_t retry_now_s(void)
@@ -66,17 +67,44 @@ static void retry_down(struct retry *retry, uint32_t index)
     retry_place(retry, message, index);
 }
 
+/* What anything may wait for. */
+static uint32_t retry_latest_s(const struct retry *retry)
+{
+    int64_t wait = retry->qmgr->settings.maximal_backoff_s;
+    int64_t latest = retry_now_s() + wait + wait / RETRY_JITTER_DIVISOR;
+
+    return latest < UINT32_MAX ? (uint32_t)latest : UINT32_MAX;
+}
+
+/* Later times are cut: the order of a heap survives that but for equal ones,
+ * which are ordered by sequence. */
+static void retry_cut(struct retry *retry, uint32_t latest_s)
+{
+    uint32_t i;
+
+    for (i = 1; i <= retry->count; i++)
+        if (retry->heap[i]->next_attempt_s > latest_s)
+            retry->heap[i]->next_attempt_s = latest_s;
+    /* From the leaves up. */
+    for (i = retry->count / 2; i >= 1; i--)
+        retry_down(retry, i);
+}
+
 /* Set the timer for the first message, unless all places are taken. */
 static void retry_arm(struct retry *retry)
 {
     struct timeval wait = {0, 0};
     uint32_t now = retry_now_s();
+    uint32_t latest = retry_latest_s(retry);
 
     if (retry->count == 0 || retry->qmgr->stopping ||
         retry->qmgr->active_count >= retry->qmgr->settings.active_limit) {
         (void)event_del(retry->timer);
         return;
     }
+    if (now < retry->seen_s || retry->heap[1]->next_attempt_s > latest)
+        retry_cut(retry, latest); /* the clock was set back */
+    retry->seen_s = now;
     if (retry->heap[1]->next_attempt_s > now)
         wait.tv_sec = retry->heap[1]->next_attempt_s - now;
     (void)event_add(retry->timer, &wait);
@@ -128,6 +156,7 @@ void retry_add(struct qmgr *qmgr, struct message *message,
                uint32_t next_attempt_s)
 {
     struct retry *retry = qmgr->retry;
+    uint32_t latest = retry_latest_s(retry);
 
     if (message->heap_index != 0)
         retry_remove(retry, message);
@@ -137,7 +166,7 @@ void retry_add(struct qmgr *qmgr, struct message *message,
                                   retry->capacity * sizeof(struct message *));
     }
     message->stage = MESSAGE_WAITING;
-    message->next_attempt_s = next_attempt_s;
+    message->next_attempt_s = next_attempt_s < latest ? next_attempt_s : latest;
     retry_place(retry, message, ++retry->count);
     retry_up(retry, retry->count);
     if (message->heap_index == 1)
@@ -171,17 +200,10 @@ void retry_all_now(struct qmgr *qmgr, unsigned flags)
     uint32_t now = retry_now_s();
     uint32_t i;
 
-    /* Later times are cut to now: the order of a heap survives that. */
-    for (i = 1; i <= retry->count; i++) {
-        struct message *message = retry->heap[i];
-
-        if (message->next_attempt_s > now)
-            message->next_attempt_s = now;
-        message->flags |= (uint8_t)((flags & MESSAGE_FLUSH) | MESSAGE_NOW);
-    }
-    /* Equal times are ordered by sequence: sort again from the leaves up. */
-    for (i = retry->count / 2; i >= 1; i--)
-        retry_down(retry, i);
+    for (i = 1; i <= retry->count; i++)
+        retry->heap[i]->flags |=
+            (uint8_t)((flags & MESSAGE_FLUSH) | MESSAGE_NOW);
+    retry_cut(retry, now);
     retry_arm(retry);
 }
 

@@ -14,10 +14,13 @@ struct retry;
 struct retry *retry_new(struct qmgr *qmgr);
 void retry_free(struct retry *retry);
 
+#define RETRY_JITTER_DIVISOR 20 /* at most 5 % more than the backoff */
+
 /*
  * The message becomes WAITING until next_attempt_s (seconds since 1970; now or
  * before: at once), then a pass over it starts as soon as the limit of active
- * messages allows.
+ * messages allows.  No message waits longer than the longest backoff: a later
+ * time is one of a clock that was wrong, then or now, and is cut to that.
  */
 void retry_add(struct qmgr *qmgr, struct message *message,
                uint32_t next_attempt_s);
