@@ -87,7 +87,7 @@ static int replay_message(struct syncq_recovery *recovery,
                           const struct syncq_record_header *header,
                           const uint8_t *body)
 {
-    struct syncq_envelope envelope;
+    struct syncq_envelope envelope = {0};
     int result = syncq_envelope_decode(body, header->envelope_size, &envelope);
 
     if (result == ENOMEM)
