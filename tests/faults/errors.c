@@ -22,7 +22,7 @@
 #include "tests/sync_control.h"
 
 enum {
-    COUNT_DEFAULT = 12, /* of calls of each kind that fail, one by one */
+    COUNT_DEFAULT = 40, /* of calls of each kind that fail, one by one */
     STEPS = 8,
     SEGMENTS = 6,
     CALLS_MAX = 1000, /* more than a case makes */

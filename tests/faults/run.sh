@@ -28,11 +28,11 @@ programs=(
     'images 100000 2400'
     'block-log 2000 1800'
     'kill 2000 1800'
-    'damage 0 1200'
-    'errors 0 900'
+    'damage 100000 1800'
+    'errors 100 900'
     'forgery 10000 900'
     'wrap 10000 1800'
-    'clock 0 600'
+    'clock 500 900'
     'limits 0 300'
 )
 
