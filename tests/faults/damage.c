@@ -17,7 +17,7 @@
 #include "tests/faults/sample.h"
 
 enum {
-    COUNT_DEFAULT = 6000,
+    COUNT_DEFAULT = 3000,
     RECORDS_OF_A_TYPE = 3,
     PLACES_MAX = 128,
     SECTOR = 512,
