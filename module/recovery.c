@@ -179,6 +179,29 @@ static void find_open_segment(const struct syncq_recovery *recovery,
     }
 }
 
+/* The head was behind it at the clean stop: its page says `open` only because
+ * the helper stopped before it wrote `closed`, and it is full of records. */
+static int close_left_segments(struct syncq_recovery *recovery)
+{
+    struct syncq_queue *queue = recovery->queue;
+    uint64_t head = recovery->checkpoint.durable_lsn;
+    uint64_t end = queue->data.segment_size - SYNCQ_PAGE_SIZE;
+    int result = 0;
+
+    for (uint32_t i = 0; i < recovery->used_count && result == 0; i++) {
+        struct syncq_segment_page *page =
+            &recovery->segments[recovery->order[i]].page;
+
+        if (page->state != SYNCQ_SEGMENT_OPEN || head < page->base_lsn ||
+            head - page->base_lsn <= end)
+            continue;
+        page->state = SYNCQ_SEGMENT_CLOSED;
+        page->end_lsn = page->base_lsn + end;
+        result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
+    }
+    return result;
+}
+
 static int finish(struct syncq_recovery *recovery,
                   struct syncq_recovered *recovered)
 {
@@ -218,10 +241,12 @@ static int settle(struct syncq_recovery *recovery,
     recovered->head_segment = SYNCQ_SEGMENT_NONE;
     recovered->head_lsn = recovery->queue->data.superblock.lsn_limit;
     recovery->report->clean = is_clean(recovery);
-    if (recovery->report->clean)
+    if (recovery->report->clean) {
         find_open_segment(recovery, recovered);
-    else /* the log first: entries are judged by what can be read of it */
+        result = close_left_segments(recovery);
+    } else { /* the log first: entries are judged by what can be read of it */
         result = syncq_recovery_settle_log(recovery);
+    }
     if (result == 0 && !recovery->report->clean)
         result = syncq_recovery_settle_entries(recovery);
     return result == 0 ? finish(recovery, recovered) : result;

@@ -268,7 +268,9 @@ static int close_clean(struct helper *helper)
             helper->channel->head_lsn ||
         !nothing_open(helper))
         return SYNCQ_ERR_RANGE; /* a dead writer left a hole: recovery's */
-    result = checkpoint_write(helper, SYNCQ_CHECKPOINT_CLEAN);
+    result = keeper_close_segments(helper);
+    if (result == 0)
+        result = checkpoint_write(helper, SYNCQ_CHECKPOINT_CLEAN);
     /* An older index is then told by its checkpoint number. */
     queue->data.superblock.checkpoint =
         atomic_load(&helper->channel->checkpoint);

@@ -77,6 +77,8 @@ void keeper_wake(struct helper *helper);
 /* Have the segment after the head's ready; the keeper does it by itself later
  * on.  0 also when none is left. */
 int keeper_prepare_segment(struct helper *helper);
+/* Say on disk of each segment that the head has left that it is closed. */
+int keeper_close_segments(struct helper *helper);
 /* A sync of the index failed: no checkpoint any more, and the latch. */
 void keeper_index_failed(struct helper *helper, int error);
 

@@ -119,8 +119,7 @@ int keeper_prepare_segment(struct helper *helper)
     return result;
 }
 
-/* The head has left a segment: say so on disk. */
-static int close_segments(struct helper *helper)
+int keeper_close_segments(struct helper *helper)
 {
     struct syncq_queue *queue = helper->queue;
     int result = 0;
@@ -181,7 +180,7 @@ void *keeper_run(void *context)
         if (!failed && result == 0)
             result = keeper_prepare_segment(helper);
         if (!failed && result == 0)
-            result = close_segments(helper);
+            result = keeper_close_segments(helper);
         if (!failed && result == 0)
             result = retire_segments(helper);
         if (result != 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/file.h"
 #include "module/reserve.h"
 #include "tests/cmocka_all.h"
 #include "tests/queue_fixture.h"
@@ -53,6 +54,59 @@ static void test_recover__clean_stop__goes_on_at_the_head(void **state)
     states_check_equal(after, before);
     free(before);
     free(after);
+}
+
+/* What the first segment's page says, with everything stopped. */
+static uint32_t first_page_state(struct fixture *fixture, uint32_t set_to)
+{
+    struct syncq_key key;
+    struct syncq_data data;
+    struct syncq_segment_page page;
+    uint32_t state;
+    int directory;
+
+    assert_result(syncq_directory_open(fixture->queue, &directory), 0);
+    assert_result(syncq_key_load(directory, &key), 0);
+    assert_result(syncq_data_open(directory, 1, &key, &data), 0);
+    assert_result(syncq_data_read_segment_page(&data, &key, 0, &page), 0);
+    state = page.state;
+    if (set_to != 0) {
+        page.state = set_to;
+        assert_result(syncq_data_write_segment_page(&data, &key, &page), 0);
+    }
+    syncq_data_close(&data);
+    close(directory);
+    return state;
+}
+
+/*
+ * The helper writes that a segment is closed when it finds the time.  Full of
+ * mail, and open by its page, it must not be taken for a prepared one.
+ */
+static void test_recover__clean_stop__left_segment_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mail mails[10];
+    uint32_t head = 0;
+
+    fixture_start(fixture);
+    fixture_open(fixture);
+    for (unsigned i = 0; i < 10; i++)
+        mail_store_simple(fixture->writer, &mails[i], i, 1 << 20);
+    head = fixture->helper.channel->head_segment;
+    fixture_stop(fixture);
+    assert_int_not_equal(head, 0);
+    assert_int_equal(first_page_state(fixture, SYNCQ_SEGMENT_OPEN),
+                     SYNCQ_SEGMENT_CLOSED);
+    fixture_start(fixture);
+    fixture_open(fixture);
+    for (unsigned i = 0; i < 10; i++) {
+        mail_check(fixture->writer, &mails[i]);
+        assert_int_equal(mail_status(fixture->writer, &mails[i], 0),
+                         SYNCQ_STATUS_SYNCED);
+    }
+    fixture_stop(fixture);
+    assert_int_equal(first_page_state(fixture, 0), SYNCQ_SEGMENT_CLOSED);
 }
 
 /* Confirmed mails of all kinds and one that is in an msync. */
@@ -419,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         QUEUE(test_recover__new_queue__empty),
         QUEUE(test_recover__clean_stop__goes_on_at_the_head),
+        QUEUE(test_recover__clean_stop__left_segment_stays),
         QUEUE(test_recover__crash__confirmed_all_there),
         QUEUE(test_recover__power_cut__confirmed_all_there),
         QUEUE(test_recover__torn_tail__void_without_alarm),
