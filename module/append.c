@@ -10,6 +10,7 @@
 
 #include "module/append.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/marks.h"
 #include "module/read_ahead.h"
 #include "module/record_format.h"
@@ -116,6 +117,7 @@ static void write_entries(struct syncq_queue *queue, uint8_t type,
         };
 
         syncq_index_write_identity(&queue->index, &view);
+        SYNCQ_FAILPOINT("append.entry-written");
     }
 }
 
@@ -134,6 +136,7 @@ static void send_request(struct syncq_queue *queue, uint32_t number)
     channel->requests[number].sent_us = syncq_clock_us();
     atomic_store_explicit(&channel->states[number], SYNCQ_REQUEST_SENT,
                           memory_order_release);
+    SYNCQ_FAILPOINT("append.request-written");
     syncq_channel_ring(channel);
     if (!hold)
         return;
@@ -172,6 +175,7 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
         free(slots);
         return result;
     }
+    SYNCQ_FAILPOINT("append.reserved");
     syncq_read_ahead_advance(queue->read_ahead, reservation.segment,
                              reservation.offset, size);
     if (envelope != NULL)
@@ -180,6 +184,7 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
     atomic_store(
         &queue->handle.channel->requests[reservation.request].entries_written,
         1);
+    SYNCQ_FAILPOINT("append.entries-written");
     *ticket = (struct syncq_ticket){.sequence = reservation.sequence,
                                     .lsn = reservation.lsn,
                                     .slots = slots,
@@ -190,7 +195,9 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
         syncq_ticket_withdraw(queue, ticket);
         return result;
     }
+    SYNCQ_FAILPOINT("append.copied");
     send_request(queue, reservation.request);
+    SYNCQ_FAILPOINT("append.sent");
     return 0;
 }
 
@@ -290,6 +297,7 @@ int syncq_marks_append(struct syncq_queue *queue,
     result = append_draft(queue, &draft, SYNCQ_RESERVE_MARKS, NULL, ticket);
     if (result == 0)
         atomic_store(&queue->handle.channel->marks_lsn, ticket->lsn);
+    SYNCQ_FAILPOINT("marks.sent");
     free(images);
     return result;
 }

@@ -10,6 +10,7 @@
 
 #include "module/channel.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/file.h"
 
 #define OWNER_REGISTRATION(owner) ((owner)&0xff)
@@ -116,6 +117,7 @@ int syncq_channel_create(const char *run_directory,
         result = format_channel(handle->channel, uuid);
     if (result == 0)
         result = syncq_channel_register_helper(handle);
+    SYNCQ_FAILPOINT("channel.made");
     if (result == 0 && renameat(directory_fd, temporary, directory_fd,
                                 SYNCQ_CHANNEL_FILE) != 0)
         result = errno;

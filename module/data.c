@@ -10,6 +10,7 @@
 
 #include "module/data.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/file.h"
 #include "module/limits.h"
 #include "module/queue.h"
@@ -233,7 +234,9 @@ int syncq_data_write_superblock(struct syncq_data *data,
     syncq_superblock_seal(&superblock, key);
     copy = data->head_map + (superblock.generation & 1) * SYNCQ_PAGE_SIZE;
     memcpy(copy, &superblock, sizeof superblock);
+    SYNCQ_FAILPOINT("superblock.stored");
     result = syncq_data_sync_map(data, copy, SYNCQ_PAGE_SIZE);
+    SYNCQ_FAILPOINT("superblock.synced");
     if (result == 0)
         data->superblock = superblock;
     return result;
@@ -252,6 +255,7 @@ int syncq_data_write_segment_page(struct syncq_data *data,
     for (size_t i = 0; i < 2 && result == 0; i++) {
         memcpy(map + places[i], page, sizeof *page);
         result = syncq_data_sync(data, page->number, places[i], sizeof *page);
+        SYNCQ_FAILPOINT("segment-page.synced");
     }
     return result;
 }

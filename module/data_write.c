@@ -14,6 +14,7 @@
 
 #include "module/data.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 
 enum {
     PIECES_AT_ONCE = 16,
@@ -79,6 +80,7 @@ int syncq_data_write(struct syncq_data *data, uint32_t segment, uint64_t offset,
             return written < 0 ? errno : EIO;
         at += (uint64_t)written;
         advance(&cursor, (size_t)written);
+        SYNCQ_FAILPOINT("append.some-copied");
     }
     return 0;
 }

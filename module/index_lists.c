@@ -9,6 +9,7 @@
 
 #include "module/dirty.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/index.h"
 
 enum { SLOTS_PER_LOCK = 64 }; /* under the lock at a time */
@@ -66,6 +67,7 @@ int syncq_index_take(struct syncq_index *index, uint32_t count, uint32_t lock,
         /* The lock first: after a crash here it says whose the slot is. */
         index->entries[slot].lock = lock;
         lists->free_head = index->entries[slot].next;
+        SYNCQ_FAILPOINT("reserve.slot-unlinked");
         lists->free_count--;
         append_used(index, slot);
         slots[i] = slot;
@@ -88,6 +90,7 @@ void syncq_index_give_back(struct syncq_index *index, uint32_t slot)
         lists->used_tail = entry->previous;
     lists->used_count--;
     syncq_index_write_free(index, slot);
+    SYNCQ_FAILPOINT("index.slot-unlinked");
     push_free(index, slot);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/grow_internal.h"
 #include "module/recovery_internal.h"
 
@@ -38,6 +39,7 @@ static int raise_epoch(struct syncq_recovery *recovery)
     superblock->epoch++;
     for (int i = 0; i < 2 && result == 0; i++)
         result = syncq_data_write_superblock(&queue->data, &queue->key);
+    SYNCQ_FAILPOINT("recovery.epoch-raised");
     return result;
 }
 
@@ -211,6 +213,7 @@ static int finish(struct syncq_recovery *recovery,
     uint64_t number = superblock->checkpoint;
     int result = syncq_index_sync_entries(&queue->index);
 
+    SYNCQ_FAILPOINT("recovery.index-synced");
     if (recovery->checkpoint.number > number)
         number = recovery->checkpoint.number;
     if (recovery->log_checkpoint > number)
@@ -249,6 +252,7 @@ static int settle(struct syncq_recovery *recovery,
     }
     if (result == 0 && !recovery->report->clean)
         result = syncq_recovery_settle_entries(recovery);
+    SYNCQ_FAILPOINT("recovery.entries-settled");
     return result == 0 ? finish(recovery, recovered) : result;
 }
 
@@ -332,13 +336,16 @@ int syncq_recover_as(struct syncq_queue *queue, struct syncq_repair_plan *plan,
         (void)syncq_damage_list_read(queue->directory_fd, &recovery.known);
     if (result == 0)
         result = load_segments(&recovery);
+    SYNCQ_FAILPOINT("recovery.segments-loaded");
     /* Before anything else is written: no two channels share an epoch. */
     if (result == 0)
         result = raise_epoch(&recovery);
     if (result == 0)
         result = read_log(&recovery);
+    SYNCQ_FAILPOINT("recovery.replayed");
     if (result == 0)
         result = settle(&recovery, recovered);
+    SYNCQ_FAILPOINT("recovery.done");
     if (result == 0)
         result = conclude(&recovery);
     if (result == 0)

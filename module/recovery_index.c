@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/recovery_internal.h"
 
 #define INDEX_FILE_NEW    SYNCQ_INDEX_FILE ".new"
@@ -33,6 +34,7 @@ int syncq_recovery_remake_index(struct syncq_recovery *recovery)
     if (result == 0 && renameat(queue->directory_fd, INDEX_FILE_NEW,
                                 queue->directory_fd, SYNCQ_INDEX_FILE) != 0)
         result = errno;
+    SYNCQ_FAILPOINT("recovery.index-remade");
     if (result == 0 && fsync(queue->directory_fd) != 0)
         result = errno;
     if (result == 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/marks.h"
 #include "module/recovery_internal.h"
 
@@ -105,6 +106,7 @@ static int replay_message(struct syncq_recovery *recovery,
             know_part(recovery, slot, header);
     }
     recovery->report->messages++;
+    SYNCQ_FAILPOINT("recovery.message-replayed");
 out:
     syncq_envelope_clear(&envelope);
     return result == SYNCQ_ERR_BAD_ENVELOPE ? 0 : result;

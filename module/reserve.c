@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/record_format.h"
 #include "module/reserve.h"
 #include "module/segment_format.h"
@@ -91,6 +92,7 @@ static void repair(struct syncq_queue *queue)
             request->size <= head_room(queue))
             channel->head_lsn += request->size;
     }
+    SYNCQ_FAILPOINT("repair.head-moved");
     syncq_index_rebuild_lists(&queue->index, slot_in_use, channel);
 }
 
@@ -110,7 +112,9 @@ int syncq_reserve_lock(struct syncq_queue *queue)
     }
     if (result != EOWNERDEAD)
         return result;
+    SYNCQ_FAILPOINT("repair.begins");
     repair(queue);
+    SYNCQ_FAILPOINT("repair.done");
     return pthread_mutex_consistent(mutex);
 }
 
@@ -161,10 +165,13 @@ static void place(struct syncq_queue *queue, uint32_t number, uint64_t size,
     request->sequence = reservation->sequence;
     request->owner = owner;
     request->segment = channel->head_segment;
+    SYNCQ_FAILPOINT("reserve.request-written");
     atomic_store_explicit(&channel->states[number], state,
                           memory_order_release);
     in_this_order();
+    SYNCQ_FAILPOINT("reserve.placed");
     channel->head_lsn += size;
+    SYNCQ_FAILPOINT("reserve.head-moved");
     reservation->lsn = request->lsn;
     reservation->size = size;
     reservation->request = number;
@@ -198,18 +205,23 @@ static int next_segment(struct syncq_queue *queue, enum syncq_reserve_kind kind)
         channel->requests[number].slot_count = 0;
         place(queue, number, room, 0, SYNCQ_REQUEST_WITHDRAWN, &rest);
     }
+    SYNCQ_FAILPOINT("move.rest-placed");
     if (channel->head_segment < queue->data.segment_count)
         atomic_store(&channel->segments[channel->head_segment].state,
                      SYNCQ_SEGMENT_CLOSED);
     if (channel->next_is_last)
         atomic_store(&channel->segments_exhausted, 1);
+    SYNCQ_FAILPOINT("move.closed");
     /* finish_move() knows where we were, if we die here. */
     channel->head_segment = next;
     in_this_order();
+    SYNCQ_FAILPOINT("move.head-segment");
     channel->head_lsn =
         atomic_load(&channel->segments[next].base_lsn) + SYNCQ_PAGE_SIZE;
     in_this_order();
+    SYNCQ_FAILPOINT("move.head-lsn");
     channel->next_segment = SYNCQ_SEGMENT_NONE;
+    SYNCQ_FAILPOINT("move.done");
     syncq_channel_ring(channel); /* have the one after it prepared */
     return 0;
 }
@@ -238,6 +250,7 @@ static int reserve_locked(struct syncq_queue *queue,
         result = find_request(channel, &number);
     if (result != 0)
         return result;
+    SYNCQ_FAILPOINT("reserve.begins");
     request = &channel->requests[number];
     request->slot_count = slot_count;
     atomic_store(&request->entries_written, kind == SYNCQ_RESERVE_MARKS);
@@ -248,6 +261,7 @@ static int reserve_locked(struct syncq_queue *queue,
     result = syncq_index_take(&queue->index, slot_count, number + 1, slots);
     if (result != 0)
         return result; /* the list is broken: recovery makes it anew */
+    SYNCQ_FAILPOINT("reserve.slots-taken");
     place(queue, number, size, queue->handle.owner, SYNCQ_REQUEST_RESERVED,
           reservation);
     return 0;
@@ -300,6 +314,7 @@ int syncq_reserve_seal(struct syncq_queue *queue,
         atomic_store(&channel->requests[number].entries_written, 1);
         channel->requests[number].slot_count = 0;
         place(queue, number, rest, 0, SYNCQ_REQUEST_WITHDRAWN, reservation);
+        SYNCQ_FAILPOINT("seal.placed");
         *sealed = 1;
     }
     *head_lsn = channel->head_lsn;

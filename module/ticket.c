@@ -7,6 +7,7 @@
 
 #include "module/append.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/queue_internal.h"
 
 enum { LOOK_AGAIN_US = 1000000 }; /* for a channel that was replaced */
@@ -39,12 +40,15 @@ int syncq_ticket_wait(struct syncq_queue *queue, struct syncq_ticket *ticket,
 
         if (result == 0)
             ticket->confirmed = 1;
-        if (result != SYNCQ_ERR_TIMEOUT)
+        if (result != SYNCQ_ERR_TIMEOUT) {
+            SYNCQ_FAILPOINT("ticket.answered");
             return result;
+        }
         now_us = syncq_clock_us();
         if (now_us >= end_us)
             return result;
         left_us = end_us - now_us;
+        SYNCQ_FAILPOINT("ticket.waiting");
         if (syncq_futex_wait(word, state,
                              left_us < LOOK_AGAIN_US
                                  ? (int64_t)left_us
@@ -86,13 +90,16 @@ void syncq_ticket_finish(struct syncq_queue *queue, struct syncq_ticket *ticket,
             (uint8_t)(ticket->confirmed ? status : SYNCQ_STATUS_CANCELLED);
         syncq_index_write_state(&queue->index, &view);
         queue->index.entries[ticket->slots[i]].lock = 0;
+        SYNCQ_FAILPOINT("ticket.part-set");
     }
+    SYNCQ_FAILPOINT("ticket.parts-set");
     /* What was given up and is not synced yet is the helper's to free. */
     if (state == SYNCQ_REQUEST_ABANDONED)
         (void)atomic_compare_exchange_strong(word, &state, SYNCQ_REQUEST_LEFT);
     if (state == SYNCQ_REQUEST_CONFIRM || state == SYNCQ_REQUEST_FAILED)
         atomic_store_explicit(word, SYNCQ_REQUEST_CONFCONF,
                               memory_order_release);
+    SYNCQ_FAILPOINT("ticket.finished");
     free(ticket->slots);
     ticket->slots = NULL;
     ticket->slot_count = 0;
@@ -104,6 +111,7 @@ void syncq_ticket_withdraw(struct syncq_queue *queue,
     struct syncq_channel *channel = queue->handle.channel;
 
     syncq_ticket_finish(queue, ticket, SYNCQ_STATUS_CANCELLED);
+    SYNCQ_FAILPOINT("ticket.withdrawing");
     atomic_store(&channel->states[ticket->request], SYNCQ_REQUEST_WITHDRAWN);
     syncq_channel_ring(channel);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/recovery_internal.h"
 #include "module/reserve.h"
 #include "program/log.h"
@@ -46,6 +47,7 @@ static int add_member(struct helper *helper, struct batch *batch,
         .is_void = is_void,
     };
     batch->count++;
+    SYNCQ_FAILPOINT("batch.member-added");
     return is_void ? syncq_void_write(helper->queue, request.segment,
                                       member->offset, request.lsn, request.size)
                    : 0;
@@ -152,6 +154,7 @@ static int close_batch(struct helper *helper, struct batch *batch)
     }
     if (result == 0)
         cut(helper, batch);
+    SYNCQ_FAILPOINT("batch.closed");
     return result;
 }
 
@@ -178,6 +181,8 @@ static int sync_batch(struct helper *helper, struct batch *batch)
     int result = syncq_data_sync(&helper->queue->data, first->segment,
                                  first->offset, size);
 
+    SYNCQ_FAILPOINT("batch.synced");
+
     if (result == 0)
         count_sync(helper, batch, size, syncq_clock_us() - start_us);
     return result;
@@ -201,7 +206,9 @@ static void confirm_member(struct helper *helper,
     statistics->confirm_us.counts[syncq_histogram_bucket(
         now_us > sent_us ? now_us - sent_us : 0)]++;
     if (atomic_compare_exchange_strong(word, &state, SYNCQ_REQUEST_CONFIRM)) {
+        SYNCQ_FAILPOINT("batch.confirmed");
         syncq_futex_wake(word);
+        SYNCQ_FAILPOINT("batch.woken");
         return;
     }
     statistics->abandoned++;
@@ -240,6 +247,7 @@ static void serve(struct helper *helper, struct batch *batch)
     if (result == 0 && batch->count > 0)
         result = sync_batch(helper, batch);
     if (result != 0) {
+        SYNCQ_FAILPOINT("fail.begins");
         helper_fail(helper, "the sync of the data file", result);
         return;
     }
@@ -248,7 +256,9 @@ static void serve(struct helper *helper, struct batch *batch)
     now_us = syncq_clock_us();
     for (uint32_t i = 0; i < batch->count; i++)
         confirm_member(helper, &batch->members[i], now_us);
+    SYNCQ_FAILPOINT("batch.all-confirmed");
     publish_durable_lsn(helper, batch);
+    SYNCQ_FAILPOINT("batch.published");
     batch_learn(batch, batch->count);
 }
 

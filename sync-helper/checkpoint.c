@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/reserve.h"
 #include "sync-helper/helper.h"
 
@@ -35,14 +36,17 @@ int checkpoint_write(struct helper *helper, uint32_t flags)
     checkpoint.marks_lsn = atomic_load(&channel->marks_lsn);
     checkpoint.durable_lsn = atomic_load(&channel->durable_lsn);
     result = sample_synced_lsn(helper, &checkpoint.synced_lsn);
+    SYNCQ_FAILPOINT("checkpoint.sampled");
     if (result == 0)
         result = syncq_index_sync_entries(&helper->queue->index);
+    SYNCQ_FAILPOINT("checkpoint.entries-synced");
     if (result != 0 || failed)
         return result; /* a failed queue gets no checkpoint any more */
     checkpoint.number = atomic_load(&channel->checkpoint) + 1;
     checkpoint.epoch = channel->epoch;
     checkpoint.date_us = syncq_date_us();
     result = syncq_index_write_checkpoint(&helper->queue->index, &checkpoint);
+    SYNCQ_FAILPOINT("checkpoint.page-synced");
     if (result != 0)
         return result;
     atomic_store(&channel->checkpoint, checkpoint.number);

@@ -10,6 +10,7 @@
  * the cores and the writers, so it is measured.  The configured limits are
  * caps on all of this.
  */
+#include "module/failpoint.h"
 #include "sync-helper/batch.h"
 
 enum {
@@ -33,6 +34,7 @@ struct batch_waiting batch_take_requests(struct helper *helper)
             atomic_compare_exchange_strong(&channel->states[i], &state,
                                            SYNCQ_REQUEST_RECEIPT)) {
             state = SYNCQ_REQUEST_RECEIPT;
+            SYNCQ_FAILPOINT("batch.receipt");
             if (channel->hold_lock_for_receipt)
                 syncq_futex_wake(&channel->states[i]);
         }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/filesystem.h"
 #include "module/recovery_internal.h"
 #include "module/reserve.h"
@@ -118,6 +119,7 @@ static int start_anew(struct helper *helper)
         recovery_log(&report);
     if (result == 0)
         result = syncq_latch_clear(queue->directory_fd);
+    SYNCQ_FAILPOINT("start.recovered");
     if (result == 0)
         result = helper_load_pages(helper);
     if (result != 0)
@@ -128,6 +130,7 @@ static int start_anew(struct helper *helper)
         result = keeper_prepare_segment(helper);
     if (result == 0)
         result = syncq_data_lock(&queue->data, 0);
+    SYNCQ_FAILPOINT("start.locked");
     if (result == 0) {
         atomic_store(&helper->channel->state, SYNCQ_CHANNEL_OPEN);
         syncq_futex_wake(&helper->channel->state);
@@ -271,6 +274,7 @@ static int close_clean(struct helper *helper)
     result = keeper_close_segments(helper);
     if (result == 0)
         result = checkpoint_write(helper, SYNCQ_CHECKPOINT_CLEAN);
+    SYNCQ_FAILPOINT("close.checkpoint-written");
     /* An older index is then told by its checkpoint number. */
     queue->data.superblock.checkpoint =
         atomic_load(&helper->channel->checkpoint);
@@ -278,6 +282,7 @@ static int close_clean(struct helper *helper)
         result = syncq_data_write_superblock(&queue->data, &queue->key);
     if (result == 0)
         atomic_store(&helper->channel->state, SYNCQ_CHANNEL_CLOSED);
+    SYNCQ_FAILPOINT("close.closed");
     return result;
 }
 
@@ -348,8 +353,10 @@ void helper_fail(struct helper *helper, const char *what, int error)
     (void)pthread_mutex_lock(&helper->lock);
     if (atomic_exchange(&channel->state, SYNCQ_CHANNEL_FAILED) !=
         SYNCQ_CHANNEL_FAILED) {
+        SYNCQ_FAILPOINT("fail.state-set");
         result = syncq_latch_set(helper->queue->directory_fd,
                                  atomic_load(&channel->durable_lsn));
+        SYNCQ_FAILPOINT("fail.latch-set");
         log_error("%s failed: %s; the queue takes no more mail: see "
                   "syncq status",
                   what, syncq_strerror(error));

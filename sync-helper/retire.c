@@ -7,6 +7,7 @@
  * way round a reused slot could leave a delivered mail without its mark.
  */
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/reserve.h"
 #include "program/log.h"
 #include "sync-helper/helper.h"
@@ -77,6 +78,7 @@ static int free_slots(struct helper *helper,
                 syncq_index_give_back(index, slot);
         }
         syncq_reserve_unlock(helper->queue);
+        SYNCQ_FAILPOINT("retire.some-slots-freed");
     }
     return 0;
 }
@@ -107,7 +109,9 @@ static int retire_segment(struct helper *helper, uint32_t segment)
     result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
     if (result != 0)
         return result;
+    SYNCQ_FAILPOINT("retire.page-written");
     atomic_store(&helper->channel->segments[segment].state, SYNCQ_SEGMENT_FREE);
+    SYNCQ_FAILPOINT("retire.published");
     return free_slots(helper, gone_with_segment, segment);
 }
 

@@ -7,6 +7,7 @@
 
 #include "module/dirty.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/read.h"
 #include "module/recovery_internal.h"
 #include "program/log.h"
@@ -75,6 +76,7 @@ static int redo_requests(struct helper *helper)
                 return result;
         }
         dirty_pages(map + offset, request.size);
+        SYNCQ_FAILPOINT("takeover.request-dirtied");
         if (state == SYNCQ_REQUEST_RECEIPT)
             (void)atomic_compare_exchange_strong(&channel->states[i], &state,
                                                  SYNCQ_REQUEST_SENT);
@@ -129,6 +131,7 @@ int takeover_serve(struct helper *helper)
         result = syncq_data_lock(&queue->data, 0);
     if (result == 0)
         result = check_channel(helper);
+    SYNCQ_FAILPOINT("takeover.attached");
     /* What was read before the lock may be older than the predecessor's. */
     if (result == 0)
         result = syncq_data_reread_superblock(&queue->data, &queue->key);
@@ -141,12 +144,16 @@ int takeover_serve(struct helper *helper)
         result = grow_take_over(helper);
     if (result == 0)
         result = helper_reclaim_segments(helper);
+    SYNCQ_FAILPOINT("takeover.segments-reclaimed");
     if (result == 0)
         result = redo_requests(helper);
+    SYNCQ_FAILPOINT("takeover.requests-redone");
     if (result == 0)
         result = redo_pages(helper);
+    SYNCQ_FAILPOINT("takeover.pages-redone");
     if (result == 0)
         result = retire_leftovers(helper);
+    SYNCQ_FAILPOINT("takeover.done");
     if (result == 0)
         log_info("took over the channel of epoch %" PRIu64,
                  helper->channel->epoch);

@@ -6,6 +6,7 @@
  * the manager is made to look.  A reservation without a request becomes a void
  * record; its slots are given back once that is durable.
  */
+#include "module/failpoint.h"
 #include "module/reserve.h"
 #include "program/log.h"
 #include "sync-helper/helper.h"
@@ -67,9 +68,11 @@ static void withdraw(struct helper *helper, uint32_t number)
     if (syncq_reserve_lock(helper->queue) != 0)
         return;
     for_each_slot(helper, number, give_back);
+    SYNCQ_FAILPOINT("writers.slots-back");
     channel->requests[number].slot_count = 0;
     atomic_store(&channel->requests[number].entries_written, 1);
     syncq_reserve_unlock(helper->queue);
+    SYNCQ_FAILPOINT("writers.withdrawing");
     channel->statistics.voided++;
     atomic_store(&channel->states[number], SYNCQ_REQUEST_WITHDRAWN);
     syncq_channel_ring(channel);
@@ -85,6 +88,7 @@ static void finish(struct helper *helper, uint32_t number, uint32_t state)
         break;
     case SYNCQ_REQUEST_CONFIRM:
         for_each_slot(helper, number, set_synced);
+        SYNCQ_FAILPOINT("writers.synced");
         count_arrivals(helper, channel->requests[number].slot_count);
         atomic_store(&channel->states[number], SYNCQ_REQUEST_FREE);
         break;
