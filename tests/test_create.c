@@ -251,6 +251,49 @@ static void test_create__process_dies__no_queue(void **state)
     assert_int_equal(WEXITSTATUS(status), 9);
     assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue),
                   SYNCQ_ERR_NO_QUEUE);
+    /* What it left is nobody's. */
+    options.progress = NULL;
+    assert_result(syncq_queue_create(*state, &options), 0);
+    assert_result(syncq_queue_open(*state, *state, SYNCQ_OPEN_READ, &queue), 0);
+    syncq_queue_close(queue);
+}
+
+/* The files of a queue whose data file is elsewhere are not taken for those of
+ * a create that was cut off. */
+static void test_create__data_file_missing__exists_and_unchanged(void **state)
+{
+    struct syncq_create_options options = small_options();
+    char data[1024], moved[1024], key[1024];
+    struct stat before, after;
+
+    (void)snprintf(data, sizeof data, "%s/queue.data", (char *)*state);
+    (void)snprintf(moved, sizeof moved, "%s/moved", (char *)*state);
+    (void)snprintf(key, sizeof key, "%s/queue.key", (char *)*state);
+    assert_result(syncq_queue_create(*state, &options), 0);
+    assert_int_equal(rename(data, moved), 0);
+    assert_int_equal(stat(key, &before), 0);
+    assert_result(syncq_queue_create(*state, &options), SYNCQ_ERR_EXISTS);
+    assert_int_equal(stat(key, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_int_equal(access(data, F_OK), -1);
+}
+
+static void create_inside(uint64_t done, uint64_t total, void *context)
+{
+    struct syncq_create_options options = small_options();
+
+    (void)total;
+    if (done == 0)
+        assert_result(syncq_queue_create(context, &options), SYNCQ_ERR_BUSY);
+}
+
+static void test_create__two_at_a_time__second_is_refused(void **state)
+{
+    struct syncq_create_options options = small_options();
+
+    options.progress = create_inside;
+    options.context = *state;
+    assert_result(syncq_queue_create(*state, &options), 0);
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -267,6 +310,8 @@ int main(void)
         IN_FOLDER(test_create__progress__rises_to_the_end),
         IN_FOLDER(test_create__disk_refuses__nothing_left),
         IN_FOLDER(test_create__process_dies__no_queue),
+        IN_FOLDER(test_create__data_file_missing__exists_and_unchanged),
+        IN_FOLDER(test_create__two_at_a_time__second_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
