@@ -4,6 +4,7 @@
 
 #include "module/damage.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/log_scan.h"
 #include "module/recovery_internal.h"
 #include "module/retire.h"
@@ -146,41 +147,65 @@ static int visit_gap(const struct syncq_gap *gap, void *context)
                        : SYNCQ_ERR_BAD_RECORD;
 }
 
+static void carry_clear(struct carry *carry)
+{
+    syncq_part_table_clear(&carry->table);
+    free(carry->taken);
+    free(carry->marks);
+    *carry = (struct carry){0};
+}
+
+/* SYNCQ_ERR_BAD_RECORD: not all of the segment can be read. */
+static int carry_read(struct carry *carry, struct syncq_queue *queue,
+                      uint32_t segment)
+{
+    const struct syncq_log_visitor visitor = {visit_record, visit_gap, carry};
+    int result;
+
+    carry_clear(carry);
+    carry->queue = queue;
+    carry->base_lsn =
+        atomic_load(&queue->handle.channel->segments[segment].base_lsn);
+    /* The table first: slots may be added meanwhile. */
+    result = syncq_part_table_init(&carry->table, &queue->index);
+    carry->taken = calloc(queue->index.entry_count / 8 + 1, 1);
+    if (result == 0 && carry->taken == NULL)
+        result = ENOMEM;
+    if (result == 0)
+        result = syncq_log_scan(queue, segment, carry->base_lsn,
+                                SYNCQ_PAGE_SIZE, &visitor);
+    return result;
+}
+
 int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
                       struct syncq_mark **marks, uint32_t *mark_count)
 {
-    struct carry carry = {.queue = queue};
-    const struct syncq_log_visitor visitor = {visit_record, visit_gap, &carry};
+    struct carry carry = {0};
     /* Segments and slots may be added meanwhile. */
     uint8_t *live = calloc(SYNCQ_SEGMENT_COUNT_MAX, 1);
     int result = live == NULL ? ENOMEM : find_live(queue, live);
 
-    if (result == 0)
+    while (result == 0) {
         result = choose_segment(queue, live, segment);
-    if (result != 0)
-        goto out;
-    carry.base_lsn =
-        atomic_load(&queue->handle.channel->segments[*segment].base_lsn);
-    result = syncq_part_table_init(&carry.table, &queue->index);
-    carry.taken = calloc(queue->index.entry_count / 8 + 1, 1);
-    if (result == 0 && carry.taken == NULL)
-        result = ENOMEM;
-    if (result == 0)
-        result = syncq_log_scan(queue, *segment, carry.base_lsn,
-                                SYNCQ_PAGE_SIZE, &visitor);
-out:
-    if (result == SYNCQ_ERR_BAD_RECORD || result == SYNCQ_ERR_BAD_ENTRY)
-        result = SYNCQ_ERR_SEGMENTS_FULL;
-    syncq_part_table_clear(&carry.table);
-    free(carry.taken);
-    free(live);
-    if (result != 0) {
-        free(carry.marks);
-        return result;
+        if (result == 0)
+            result = carry_read(&carry, queue, *segment);
+        if (result != SYNCQ_ERR_BAD_RECORD)
+            break;
+        /* Damaged, or a writer that was stopped has not yet filled its place:
+         * that must not keep the others. */
+        live[*segment] = 1;
+        result = 0;
     }
-    *marks = carry.marks;
-    *mark_count = carry.count;
-    return 0;
+    if (result == SYNCQ_ERR_BAD_ENTRY)
+        result = SYNCQ_ERR_SEGMENTS_FULL;
+    free(live);
+    if (result == 0) {
+        *marks = carry.marks;
+        *mark_count = carry.count;
+        carry.marks = NULL;
+    }
+    carry_clear(&carry);
+    return result;
 }
 
 void syncq_retire_ask(struct syncq_queue *queue, uint32_t segment)
@@ -188,5 +213,6 @@ void syncq_retire_ask(struct syncq_queue *queue, uint32_t segment)
     struct syncq_channel *channel = queue->handle.channel;
 
     atomic_store(&channel->segments[segment].retire, 1);
+    SYNCQ_FAILPOINT("retire.asked");
     syncq_channel_ring(channel);
 }
