@@ -143,6 +143,15 @@ int syncq_record_read(struct syncq_queue *queue, uint64_t lsn,
     return result;
 }
 
+int syncq_record_is_void(struct syncq_queue *queue, uint64_t lsn)
+{
+    struct syncq_record_header header;
+    uint64_t offset;
+
+    return read_header(queue, lsn, &header, &offset) == 0 &&
+           header.type == SYNCQ_RECORD_VOID;
+}
+
 void syncq_record_clear(struct syncq_record *record)
 {
     syncq_envelope_clear(&record->envelope);

@@ -32,6 +32,9 @@ struct syncq_record {
 int syncq_record_read(struct syncq_queue *queue, uint64_t lsn,
                       uint64_t sequence, struct syncq_record *record);
 
+/* Is there a genuine void record at this place? */
+int syncq_record_is_void(struct syncq_queue *queue, uint64_t lsn);
+
 void syncq_record_clear(struct syncq_record *record);
 
 #endif

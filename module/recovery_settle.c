@@ -5,6 +5,7 @@
  */
 #include "module/dirty.h"
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/read.h"
 #include "module/recovery_internal.h"
 
@@ -73,6 +74,15 @@ static void free_slot(struct syncq_recovery *recovery, uint32_t slot)
     recovery->report->slots_freed++;
 }
 
+/* Its writer died before the request, and the helper made its place void, but
+ * the slot was given back after the last checkpoint only. */
+static int was_given_up(struct syncq_recovery *recovery,
+                        const struct syncq_entry_view *view)
+{
+    return view->state.status == SYNCQ_STATUS_NEW &&
+           syncq_record_is_void(recovery->queue, view->state.lsn);
+}
+
 static void settle_entry(struct syncq_recovery *recovery,
                          struct syncq_entry_view *view, uint64_t hold_lsn)
 {
@@ -92,7 +102,8 @@ static void settle_entry(struct syncq_recovery *recovery,
     }
     if (!known && lsn < recovery->replay_lsn)
         known = status != SYNCQ_STATUS_NEW || record_is_good(recovery, view);
-    if (!known && lsn >= recovery->durable_lsn) {
+    if (!known && (lsn >= recovery->durable_lsn ||
+                   was_given_up(recovery, view))) {
         free_slot(recovery, view->slot);
         return;
     }
@@ -128,6 +139,7 @@ int syncq_recovery_settle_entries(struct syncq_recovery *recovery)
         if (index->entries[slot].kind == SYNCQ_ENTRY_USED &&
             view.state.status != before)
             syncq_index_write_state(index, &view);
+        SYNCQ_FAILPOINT("recovery.entry-settled");
     }
     syncq_index_rebuild_lists(index, NULL, NULL);
     return 0;
@@ -225,6 +237,7 @@ static int fill_gaps(struct syncq_recovery *recovery)
             result = syncq_data_sync(&queue->data, gap->segment, offset,
                                      sizeof(struct syncq_record_header));
         recovery->report->torn_size += gap->size;
+        SYNCQ_FAILPOINT("recovery.gap-filled");
     }
     return result;
 }
@@ -249,6 +262,7 @@ int syncq_recovery_settle_log(struct syncq_recovery *recovery)
         if (result == 0)
             result =
                 syncq_data_write_segment_page(&queue->data, &queue->key, page);
+        SYNCQ_FAILPOINT("recovery.segment-settled");
     }
     dirty_pages(queue->index.map, queue->index.map_size);
     return result;

@@ -258,6 +258,43 @@ static void test_writer__registration_reused__requests_told_apart(void **state)
     assert_int_equal(fixture->helper.channel->statistics.voided, 2);
 }
 
+/* The checkpoint knows the dead writer's entries, and nothing after it does:
+ * that its place is void says that nothing was lost. */
+static void test_writer__dies_after_checkpoint__no_false_alarm(void **state)
+{
+    struct fixture *fixture = *state;
+    struct syncq_reservation reservation;
+    struct syncq_recovery_report recovery;
+    struct writer_process writer;
+    struct mail mails[2];
+    struct syncq_queue *reader;
+    struct fixture *cut;
+
+    writer_start(&writer, fixture, copy_without_request, NULL);
+    writer_read(&writer, &reservation, sizeof reservation);
+    assert_result(checkpoint_write(&fixture->helper, 0), 0);
+    writer_kill(&writer);
+    fixture_until(fixture, nothing_open, NULL);
+    for (unsigned i = 0; i < 2; i++) { /* the second knows of the void */
+        mail_store_simple(fixture->writer, &mails[i], i + 1, 100);
+        fixture_until_durable(fixture);
+    }
+    cut = sync_power_cut();
+    assert_result(fixture_recover(cut, &recovery, NULL), 0);
+    assert_int_equal(recovery.reason, SYNCQ_REPLAY_TAIL);
+    assert_int_equal(recovery.parts_lost, 0);
+    assert_int_equal(recovery.slots_freed, 2);
+    reader = fixture_reader(cut);
+    for (unsigned i = 0; i < 2; i++) {
+        mail_check(reader, &mails[i]);
+        assert_int_equal(mail_status(reader, &mails[i], 0),
+                         SYNCQ_STATUS_SYNCED);
+    }
+    assert_int_equal(count_used(reader), 2);
+    syncq_queue_close(reader);
+    fixture_free(cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +307,7 @@ int main(void)
         SYNC_CONTROLLED(
             test_writer__dies_before_finish_and_helper_stops__synced),
         SYNC_CONTROLLED(test_writer__registration_reused__requests_told_apart),
+        SYNC_CONTROLLED(test_writer__dies_after_checkpoint__no_false_alarm),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,
