@@ -27,6 +27,7 @@ struct helper {
     pthread_mutex_t lock;             /* superblock and failure */
     pthread_t keeper;
     _Atomic int stop;
+    _Atomic int removed; /* somebody has removed the channel; stops, too */
     _Atomic uint32_t keeper_bell; /* futex */
     _Atomic int index_failed;
     uint64_t checkpoint_flags;

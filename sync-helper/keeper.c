@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "module/error.h"
+#include "module/failpoint.h"
 #include "module/reserve.h"
 #include "program/log.h"
 #include "sync-helper/helper.h"
@@ -56,9 +57,11 @@ static int open_segment(struct helper *helper, uint32_t segment)
     superblock->lsn_limit += queue->data.segment_size;
     superblock->checkpoint = atomic_load(&helper->channel->checkpoint);
     result = syncq_data_write_superblock(&queue->data, &queue->key);
+    SYNCQ_FAILPOINT("segment.limit-raised");
     if (result == 0)
         result =
             syncq_data_write_segment_page(&queue->data, &queue->key, &opened);
+    SYNCQ_FAILPOINT("segment.opened");
     if (result != 0)
         return result;
     *page = opened;
@@ -113,6 +116,7 @@ int keeper_prepare_segment(struct helper *helper)
         result = open_segment(helper, segment);
         if (result == 0)
             result = publish_segment(helper, segment, !more);
+        SYNCQ_FAILPOINT("segment.published");
     }
     atomic_fetch_add(&channel->segment_bell, 1);
     syncq_futex_wake(&channel->segment_bell);
@@ -136,6 +140,7 @@ int keeper_close_segments(struct helper *helper)
         page->end_lsn =
             page->base_lsn + queue->data.segment_size - SYNCQ_PAGE_SIZE;
         result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
+        SYNCQ_FAILPOINT("segment.closed");
     }
     return result;
 }
@@ -162,6 +167,20 @@ static void sync_index(struct helper *helper)
         keeper_index_failed(helper, result);
 }
 
+/* Nobody finds a channel that was removed, and its writers leave it. */
+static void check_channel(struct helper *helper)
+{
+    if (atomic_load(&helper->removed) ||
+        syncq_channel_usable(&helper->queue->handle) != SYNCQ_ERR_DETACHED)
+        return;
+    log_error("somebody has removed the channel from %s: stopping, so that "
+              "the next helper makes another",
+              helper->queue->run_directory);
+    atomic_store(&helper->removed, 1);
+    atomic_store(&helper->stop, 1);
+    syncq_channel_ring(helper->channel);
+}
+
 void *keeper_run(void *context)
 {
     struct helper *helper = context;
@@ -186,6 +205,7 @@ void *keeper_run(void *context)
         if (result != 0)
             helper_fail(helper, "opening a segment", result);
         writers_check(helper);
+        check_channel(helper);
         if (syncq_clock_us() - synced_us >= interval_us * 1000 &&
             !atomic_load(&helper->index_failed)) {
             sync_index(helper);

@@ -70,6 +70,8 @@ int main(int argc, char **argv)
             log_error("out of memory");
             code = EX_OSERR;
         }
+        if (atomic_load(&helper.removed))
+            code = EX_TEMPFAIL; /* start it again */
         helper_close(&helper);
     }
     options_clear(&options);

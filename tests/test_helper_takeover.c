@@ -2,6 +2,7 @@
 /*
  * test_helper_takeover.c - helpers that are killed, and their successors
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -348,6 +349,43 @@ static void test_helper__killed_and_pages_lost__not_taken_for_free(void **state)
     mail_check(fixture->writer, &mail);
 }
 
+static int is_removed(struct fixture *fixture, void *context)
+{
+    (void)context;
+    return atomic_load(&fixture->helper.removed);
+}
+
+/* Somebody cleans /run under a living helper and writer: both leave, and the
+ * next helper, which had to wait for the writer, makes another channel. */
+static void test_helper__channel_removed__made_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mail mails[2], mail;
+    struct syncq_ticket ticket;
+    char path[1024];
+
+    fixture_start(fixture);
+    fixture_open(fixture);
+    mail_store_simple(fixture->writer, &mails[0], 1, 1000);
+    (void)snprintf(path, sizeof path, "%s/" SYNCQ_CHANNEL_FILE, fixture->run);
+    assert_int_equal(unlink(path), 0);
+    mail_init(&mail, 2, 1, 1, 100);
+    assert_result(mail_append(fixture->writer, &mail, &ticket),
+                  SYNCQ_ERR_DETACHED);
+    fixture_until(fixture, is_removed, NULL);
+    fixture_stop(fixture);
+    fixture_start(fixture);
+    fixture_open(fixture);
+    assert_int_equal(fixture->helper.channel->epoch, 2);
+    mail_check(fixture->writer, &mails[0]);
+    assert_int_equal(mail_status(fixture->writer, &mails[0], 0),
+                     SYNCQ_STATUS_SYNCED);
+    mail_store_simple(fixture->writer, &mails[1], 3, 1000);
+    assert_true(mails[1].lsn > mails[0].lsn);
+    assert_int_equal(
+        log_check(fixture->writer, fixture->helper.channel->durable_lsn), 2);
+}
+
 #define QUEUE(test)                                                            \
     cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
@@ -364,6 +402,7 @@ int main(void)
         QUEUE(test_helper__died_failed__successor_latches),
         QUEUE(test_helper__died_starting__successor_recovers),
         QUEUE(test_helper__killed_and_pages_lost__not_taken_for_free),
+        QUEUE(test_helper__channel_removed__made_anew),
     };
 
     return cmocka_run_group_tests(tests, fixture_group_setup,

@@ -201,6 +201,25 @@ static void test_milter__helper_killed__successor_confirms(void **state)
     milter_peer_close(&peer);
 }
 
+/* Somebody removes the channel: the helper leaves by itself, the milter lets
+ * go of it, and both go on with the next one. */
+static void test_milter__channel_removed__goes_on_with_the_next(void **state)
+{
+    struct milter_system *system = *state;
+
+    milter_check_start(system, NULL, NULL);
+    milter_check_answer(system, ID_1, 'd', NULL);
+    assert_int_equal(
+        unlink(milter_system_path(system, "run/" SYNCQ_CHANNEL_FILE)), 0);
+    syncq_queue_close(system->queue); /* as the queue manager does */
+    system->queue = NULL;
+    assert_int_equal(daemon_wait(system->helper, MILTER_SYSTEM_WAIT_MS),
+                     EX_TEMPFAIL);
+    system->helper = 0;
+    assert_result(milter_system_start_helper(system, NULL), 0);
+    milter_check_answer(system, ID_2, 'd', NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +232,7 @@ int main(int argc, char **argv)
         MILTER_TEST(test_milter__no_confirm_in_time__mail_stays_with_the_mta),
         MILTER_TEST(test_milter__stopped_with_mail_in_work__answers_it_first),
         MILTER_TEST(test_milter__killed_with_mail_in_work__mail_is_synced),
+        MILTER_TEST(test_milter__channel_removed__goes_on_with_the_next),
     };
 
     if (argc > 1)
