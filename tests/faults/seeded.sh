@@ -51,7 +51,8 @@ prepare() {
         tar -C "$work/source" -x
     # A tree that was configured in place would be built there.
     rm -f "$work/source/config.status"
-    (cd "$work/build" && ../source/configure -q CFLAGS='-O1 -g')
+    (cd "$work/build" && ../source/configure -q --enable-failpoints \
+        CFLAGS='-O1 -g')
     build
 }
 
