@@ -95,8 +95,11 @@ int grow_serve(struct helper *helper)
         return result;
     }
     publish_segments(helper);
-    answer(helper, grow_index(helper, entry_count));
-    return 0;
+    /* Before the answer: who has heard it finds room. */
+    result = keeper_prepare_segment(helper);
+    answer(helper, result != 0 ? SYNCQ_ERR_SYNC_FAILED
+                               : grow_index(helper, entry_count));
+    return result;
 }
 
 int grow_take_over(struct helper *helper)
