@@ -11,16 +11,18 @@ if [ -e "$top/config.status" ]; then
     exit 69
 fi
 mkdir -p failpoints.tmp
-{
-    cd failpoints.tmp
-    [ -e config.status ] || "$top/configure" -q --enable-failpoints
-    make -s -j "$(nproc)"
-    make -s -C tests/faults -j "$(nproc)" "$@"
-    cd ..
-} >failpoints.log 2>&1 || {
+
+build() {
+    cd failpoints.tmp &&
+        { [ -e config.status ] || "$top/configure" -q --enable-failpoints; } &&
+        make -s -j "$(nproc)" &&
+        make -s -C tests/faults -j "$(nproc)" "$@"
+}
+
+if ! (build "$@") >failpoints.log 2>&1; then
     tail -n 20 failpoints.log >&2
     exit 1
-}
+fi
 for program in "$@"; do
     ln -sf "failpoints.tmp/tests/faults/$program" "$program"
 done
