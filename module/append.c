@@ -215,6 +215,8 @@ int syncq_append(struct syncq_queue *queue, uint8_t type,
         return SYNCQ_ERR_RANGE;
     if (queue->mode != SYNCQ_OPEN_WRITE)
         return SYNCQ_ERR_NO_HELPER;
+    if (syncq_queue_draining(queue))
+        return SYNCQ_ERR_DRAINING;
     result = content_size(content, content_count, &draft.header.content_size);
     if (result == 0)
         result = syncq_envelope_encode(envelope, &encoded, &encoded_size);

@@ -41,7 +41,8 @@ struct syncq_ticket {
  * copied before return.  Blocks only for the shared lock and, for at most some
  * seconds, while the helper opens a segment.
  *
- * SYNCQ_ERR_TOO_LARGE, _SEGMENTS_FULL, _ENTRIES_FULL, _REQUESTS_FULL,
+ * SYNCQ_ERR_TOO_LARGE, _DRAINING, _SEGMENTS_FULL, _ENTRIES_FULL,
+ * _REQUESTS_FULL,
  * _LATCHED, _DETACHED, _TIMEOUT (no segment was opened in time), ENOMEM.
  * After a failure there is no ticket.
  */

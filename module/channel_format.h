@@ -119,6 +119,10 @@ struct syncq_channel {
 
     _Atomic uint64_t durable_lsn, synced_lsn, checkpoint, marks_lsn;
     _Atomic uint64_t arrivals;
+    /* Of the data file's syncs: mean time, and monotonic times of the one that
+     * runs (0: none does) and of the end of the last. */
+    _Atomic uint64_t sync_average_us, sync_started_us, sync_ended_us;
+    _Atomic uint32_t draining; /* the helper was told: no new mail */
     _Atomic uint32_t gate_closed, gate_change;
     char gate_text[SYNCQ_GATE_TEXT_SIZE];
     struct syncq_statistics statistics; /* the helper's */

@@ -56,6 +56,7 @@ static const char *const texts[] = {
     TEXT(SYNCQ_ERR_TIMEOUT) = "the time limit was exceeded",
     TEXT(SYNCQ_ERR_ABANDONED) = "the request was given up by its writer",
     TEXT(SYNCQ_ERR_RUN_DIRECTORY) = "the run directory is missing",
+    TEXT(SYNCQ_ERR_DRAINING) = "this queue file is being drained",
     TEXT(SYNCQ_ERR_GROUPS) = "Berkeley DB failed; the groups must be rebuilt",
 };
 

@@ -41,6 +41,7 @@ enum syncq_error {
     SYNCQ_ERR_TIMEOUT,          /* not done within the caller's limit */
     SYNCQ_ERR_ABANDONED,        /* the writer gave this request up */
     SYNCQ_ERR_RUN_DIRECTORY,    /* the run directory is missing */
+    SYNCQ_ERR_DRAINING,         /* this queue file takes no new mail */
     SYNCQ_ERR_GROUPS,           /* Berkeley DB failed; rebuild the groups */
 };
 

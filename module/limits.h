@@ -34,6 +34,8 @@
 #define SYNCQ_MARKS_MAX      4096 /* in one marks record */
 #define SYNCQ_GATE_TEXT_SIZE 128  /* bytes, with the closing NUL */
 
+#define SYNCQ_FILES_MAX 64 /* queue files of one instance */
+
 #define SYNCQ_STRAGGLER_TIME_MS 20 /* a closed batch waits for its copies */
 
 #endif

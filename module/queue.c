@@ -42,6 +42,17 @@ int syncq_queue_open_files(const char *directory, const char *run_directory,
     return 0;
 }
 
+int syncq_queue_uuid(const char *directory, uint8_t uuid[SYNCQ_UUID_SIZE])
+{
+    struct syncq_queue *queue = NULL;
+    int result = syncq_queue_open_files(directory, "", 0, &queue);
+
+    if (result == 0)
+        memcpy(uuid, queue->key.uuid, SYNCQ_UUID_SIZE);
+    syncq_queue_close(queue);
+    return result;
+}
+
 static int open_index(struct syncq_queue *queue)
 {
     int result =
@@ -152,6 +163,28 @@ int syncq_helper_running(struct syncq_queue *queue)
 {
     return queue->handle.channel != NULL &&
            syncq_channel_helper_alive(&queue->handle);
+}
+
+int syncq_queue_draining(struct syncq_queue *queue)
+{
+    return queue->handle.channel != NULL &&
+           atomic_load(&queue->handle.channel->draining) != 0;
+}
+
+/* A part whose states cannot be read may be alive, so it counts. */
+uint64_t syncq_queue_live_count(struct syncq_queue *queue)
+{
+    const struct syncq_index *index = &queue->index;
+    uint64_t count = 0;
+
+    for (uint32_t slot = 0; slot < index->entry_count; slot++) {
+        struct syncq_entry_view view = {.slot = slot};
+        int result = syncq_index_read(index, slot, &view);
+
+        count += result == 0 ? !syncq_status_is_final(view.state.status)
+                             : view.state.status == SYNCQ_STATUS_LOST;
+    }
+    return count;
 }
 
 static uint32_t count_free_entries(struct syncq_queue *queue)

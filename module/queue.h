@@ -77,6 +77,9 @@ enum syncq_open_mode {
 int syncq_queue_open(const char *directory, const char *run_directory,
                      enum syncq_open_mode mode, struct syncq_queue **queue);
 
+/* The UUID of a queue, without its index and its helper.  Errors as above. */
+int syncq_queue_uuid(const char *directory, uint8_t uuid[SYNCQ_UUID_SIZE]);
+
 /* Unregister and free.  NULL is fine.  No ticket may be in use any more. */
 void syncq_queue_close(struct syncq_queue *queue);
 
@@ -85,6 +88,12 @@ void syncq_queue_close(struct syncq_queue *queue);
  * close and open again), SYNCQ_ERR_LATCHED.  Cheap enough for each message.
  */
 int syncq_queue_usable(struct syncq_queue *queue);
+
+/* Was the sync helper told that this file takes no new mail?  Both modes. */
+int syncq_queue_draining(struct syncq_queue *queue);
+
+/* How many parts are not done and not cancelled, by the index. */
+uint64_t syncq_queue_live_count(struct syncq_queue *queue);
 
 /* Does a sync helper serve the channel right now?  Both modes. */
 int syncq_helper_running(struct syncq_queue *queue);

@@ -24,6 +24,7 @@ enum kind {
     KIND_TEXT,          /* char * */
     KIND_PATH,          /* char *, absolute */
     KIND_OPTIONAL_PATH, /* char *, absolute or empty */
+    KIND_PATHS,         /* char *, absolute ones, comma or space between */
     KIND_SOCKET,        /* char *, unix:PATH, inet:PORT@HOST or empty */
     KIND_FACILITY,      /* char *, a name that syslog knows */
     KIND_WORD,          /* char *, one of choices */
@@ -50,6 +51,8 @@ struct parameter {
 static const struct parameter parameters[] = {
     {"queue_directory", KIND_PATH, AT(queue_directory),
      "/var/lib/syncq", 0, 0, NULL},
+    {"queue_files", KIND_PATHS, AT(queue_files), "", 0, 0, NULL},
+    {"drain_files", KIND_PATHS, AT(drain_files), "", 0, 0, NULL},
     {"run_directory", KIND_PATH, AT(run_directory), "/run/syncq", 0, 0, NULL},
     {"mail_owner", KIND_TEXT, AT(mail_owner), "postfix", 0, 0, NULL},
     {"syslog_name", KIND_TEXT, AT(syslog_name), "syncq", 0, 0, NULL},
@@ -192,6 +195,18 @@ static const char *number_set(uint64_t *field,
     return NULL;
 }
 
+static const char *paths_check(const char *value)
+{
+    value += strspn(value, CONFIG_LIST_BLANKS);
+    while (*value) {
+        if (*value != '/')
+            return "expected absolute paths";
+        value += strcspn(value, CONFIG_LIST_BLANKS);
+        value += strspn(value, CONFIG_LIST_BLANKS);
+    }
+    return NULL;
+}
+
 static const char *text_check(const struct parameter *parameter,
                               const char *value)
 {
@@ -202,6 +217,8 @@ static const char *text_check(const struct parameter *parameter,
         /* fall through */
     case KIND_PATH:
         return *value == '/' ? NULL : "expected an absolute path";
+    case KIND_PATHS:
+        return paths_check(value);
     case KIND_SOCKET:
         if (*value && strncmp(value, "unix:/", 6) && strncmp(value, "inet:", 5))
             return "expected unix:/PATH or inet:PORT@HOST";

@@ -28,12 +28,17 @@ enum config_unavailable {
     CONFIG_UNAVAILABLE_TEMPFAIL
 };
 
+/* What may stand between the members of a list. */
+#define CONFIG_LIST_BLANKS ", \t\r\n"
+
 /*
  * Every parameter; times in milliseconds, sizes in bytes.  Strings belong to
  * the struct.  Defaults in brackets.
  */
 struct config {
     char *queue_directory; /* [/var/lib/syncq] */
+    char *queue_files;     /* several such directories; see files.h [] */
+    char *drain_files;     /* of them, those that take no more mail [] */
     char *run_directory;   /* [/run/syncq] */
     char *mail_owner;      /* user to run as when started as root [postfix] */
     char *syslog_name;     /* [syncq] */

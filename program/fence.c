@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "module/limits.h"
 #include "program/fence.h"
 #include "program/log.h"
 
@@ -106,7 +107,7 @@ int fence_close(const struct fence_path *paths, size_t count)
     return result;
 }
 
-enum { MORE_PATHS_MAX = 4 };
+enum { MORE_PATHS_MAX = SYNCQ_FILES_MAX + 4 };
 
 int fence_queue(const struct config *config, const struct fence_path *more,
                 size_t count)

@@ -40,6 +40,13 @@ static const struct {
     {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},
 };
 
+static _Thread_local const char *thread_subject;
+
+void log_set_subject(const char *subject)
+{
+    thread_subject = subject;
+}
+
 int log_facility(const char *name)
 {
     size_t i;
@@ -141,9 +148,12 @@ write_line(enum log_level level, const char *format, va_list arguments)
     static const int priorities[] = {LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT};
     int saved_errno = errno;
     char line[LINE_SIZE];
-    size_t size = strlen(words[level]);
+    size_t size = (size_t)snprintf(line, LINE_SIZE / 2, "%s%s%s", words[level],
+                                   thread_subject ? thread_subject : "",
+                                   thread_subject ? ": " : "");
 
-    memcpy(line, words[level], size + 1);
+    if (size >= LINE_SIZE / 2)
+        size = LINE_SIZE / 2 - 1;
     vsnprintf(line + size, LINE_SIZE - size, format, arguments);
     make_printable(line);
     if (target.to_stderr)

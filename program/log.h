@@ -27,6 +27,12 @@ void log_open(const char *tag, const char *facility, int to_stderr);
 /* The syslog(3) number of a facility's name, or -1: no such name. */
 int log_facility(const char *name);
 
+/*
+ * From now on lines of this thread begin with "subject: ", after the severity.
+ * NULL: no more.  The text must live as long as lines are written.
+ */
+void log_set_subject(const char *subject);
+
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -75,6 +75,18 @@ static int apply_overrides(int argc, char **argv, struct config *config,
     return result;
 }
 
+int options_read_again(int argc, char **argv, const struct options *options,
+                       struct config *config, char *error, size_t error_size)
+{
+    int result = config_read(options->config_file, config, error, error_size);
+
+    if (!result)
+        result = apply_overrides(argc, argv, config, error, error_size);
+    if (result)
+        config_clear(config);
+    return result;
+}
+
 int options_parse(int argc, char **argv, const struct options_text *text,
                   struct options *options)
 {
@@ -113,11 +125,8 @@ int options_parse(int argc, char **argv, const struct options_text *text,
     if (!text->arguments && optind < argc)
         return print_usage_error(text, "unexpected argument", argv[optind]);
 
-    result =
-        config_read(options->config_file, &options->config, error, ERROR_SIZE);
-    if (!result)
-        result =
-            apply_overrides(argc, argv, &options->config, error, ERROR_SIZE);
+    result = options_read_again(argc, argv, options, &options->config, error,
+                                ERROR_SIZE);
     if (result) {
         fprintf(stderr, "%s: %s\n", text->program, error);
         options_clear(options);

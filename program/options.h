@@ -38,6 +38,12 @@ struct options {
  */
 int options_parse(int argc, char **argv, const struct options_text *text,
                   struct options *options);
+/*
+ * Read the same configuration again, for a program that runs.  0, or a code
+ * and one line in error; there is nothing to clear then.
+ */
+int options_read_again(int argc, char **argv, const struct options *options,
+                       struct config *config, char *error, size_t error_size);
 void options_clear(struct options *options);
 
 #endif

@@ -169,6 +169,7 @@ static void count_sync(struct helper *helper, struct batch *batch,
     batch->sync_average_us = batch->sync_average_us == 0
                                  ? time_us
                                  : (batch->sync_average_us * 7 + time_us) / 8;
+    atomic_store(&helper->channel->sync_average_us, batch->sync_average_us);
 }
 
 /* One msync over the hull of the members. */
@@ -178,8 +179,13 @@ static int sync_batch(struct helper *helper, struct batch *batch)
     const struct batch_member *last = &batch->members[batch->count - 1];
     uint64_t size = last->offset + last->extent - first->offset;
     uint64_t start_us = syncq_clock_us();
-    int result = syncq_data_sync(&helper->queue->data, first->segment,
-                                 first->offset, size);
+    int result;
+
+    atomic_store(&helper->channel->sync_started_us, start_us);
+    result = syncq_data_sync(&helper->queue->data, first->segment,
+                             first->offset, size);
+    atomic_store(&helper->channel->sync_ended_us, syncq_clock_us());
+    atomic_store(&helper->channel->sync_started_us, 0);
 
     SYNCQ_FAILPOINT("batch.synced");
 

@@ -57,6 +57,7 @@ static void fill_channel(struct helper *helper,
     channel->segment_count = helper->queue->data.segment_count;
     channel->hold_lock_for_receipt =
         (uint32_t)helper->config->hold_lock_for_receipt;
+    atomic_store(&channel->draining, (uint32_t)helper->drain);
     channel->head_lsn = recovered->head_lsn;
     channel->head_segment = recovered->head_segment;
     atomic_store(&channel->durable_lsn, recovered->durable_lsn);

@@ -31,6 +31,8 @@ struct helper {
     _Atomic uint32_t keeper_bell; /* futex */
     _Atomic int index_failed;
     uint64_t checkpoint_flags;
+    int drain;           /* the channel says so from its first moment */
+    const char *subject; /* of its log lines, or NULL */
 };
 
 /* helper.c: open the queue, recover it or take over a living channel, start

@@ -186,6 +186,7 @@ void *keeper_run(void *context)
     struct helper *helper = context;
     uint64_t synced_us = syncq_clock_us();
 
+    log_set_subject(helper->subject);
     while (!atomic_load(&helper->stop)) {
         uint32_t bell = atomic_load(&helper->keeper_bell);
         int failed =
