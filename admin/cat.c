@@ -139,18 +139,21 @@ static int print_message(const struct command *command, const char *id,
 /* What a walk through all messages has found of one id. */
 struct search {
     const char *id;
-    uint64_t sequence; /* of the best match */
-    int is_queued;     /* the best match may still be delivered */
-    unsigned count;    /* equally good matches */
+    struct syncq_queue *queue; /* of the best match */
+    uint64_t sequence;         /* of the best match */
+    int is_queued;             /* the best match may still be delivered */
+    unsigned count;            /* equally good matches */
     unsigned unreadable;
 };
 
 /* One that is still queued is meant rather than one that was delivered. */
-static void consider(struct search *search, const struct syncq_listed *message)
+static void consider(struct search *search, struct syncq_queue *queue,
+                     const struct syncq_listed *message)
 {
     int is_queued = (message->statuses & SYNCQ_STATUSES_QUEUED) != 0;
 
     if (!search->count || is_queued > search->is_queued) {
+        search->queue = queue;
         search->sequence = message->sequence;
         search->is_queued = is_queued;
         search->count = 1;
@@ -173,7 +176,7 @@ static int search_queue(struct syncq_queue *queue, struct search *search)
             break;
         error = syncq_listed_read(queue, &message, &record);
         if (syncq_listed_is(&message, error ? NULL : &record, search->id))
-            consider(search, &message);
+            consider(search, queue, &message);
         if (error)
             search->unreadable++;
         else
@@ -184,9 +187,10 @@ static int search_queue(struct syncq_queue *queue, struct search *search)
 }
 
 /* Print the message with this sequence number. */
-static int print_found(const struct command *command, struct syncq_queue *queue,
+static int print_found(const struct command *command,
                        const struct search *search, int content_only)
 {
+    struct syncq_queue *queue = search->queue;
     struct syncq_listing *listing = NULL;
     struct syncq_listed message;
     struct syncq_record record;
@@ -214,32 +218,54 @@ static int print_found(const struct command *command, struct syncq_queue *queue,
     return result;
 }
 
-static int find_and_print(const struct command *command,
-                          struct syncq_queue *queue, const char *id,
-                          int content_only)
+static int print_search(const struct command *command,
+                        const struct search *search, int content_only)
 {
-    struct search search = {.id = id};
-    int result;
+    const char *id = search->id;
 
-    result = search_queue(queue, &search);
-    if (result)
-        return command_failure(command, command->config->queue_directory,
-                               result);
-    if (search.count == 1)
-        return print_found(command, queue, &search, content_only);
-    if (search.count)
+    if (search->count == 1)
+        return print_found(command, search, content_only);
+    if (search->count)
         command_error(command,
                       "%s: %u messages have this id; name one by its "
-                      "sequence, see 'syncq list --json'",
-                      id, search.count);
-    else if (search.unreadable)
+                      "sequence, see 'syncq list --json'%s",
+                      id, search->count,
+                      command->files->count > 1 ? ", and by --file" : "");
+    else if (search->unreadable)
         command_error(command,
                       "%s: not found, but %u messages cannot be read; "
                       "'syncq check' tells more",
-                      id, search.unreadable);
+                      id, search->unreadable);
     else
         command_error(command, "%s: there is no such message", id);
     return EX_NOINPUT;
+}
+
+/* In all queue files; one that cannot be read does not hide the others. */
+static int find_and_print(const struct command *command, const char *id,
+                          int content_only)
+{
+    struct syncq_queue *queues[SYNCQ_FILES_MAX] = {NULL};
+    const struct files *files = command->files;
+    struct search search = {.id = id};
+    int result = 0;
+    unsigned i;
+
+    for (i = 0; i < files->count; i++) {
+        const char *directory = files->list[i].directory;
+        int error =
+            command_open_file(command, directory, SYNCQ_OPEN_READ, &queues[i]);
+
+        if (!error)
+            error = search_queue(queues[i], &search);
+        if (error)
+            result = command_failure(command, directory, error);
+    }
+    if (search.count || !result)
+        result = print_search(command, &search, content_only);
+    for (i = 0; i < files->count; i++)
+        syncq_queue_close(queues[i]);
+    return result;
 }
 
 static int read_options(const struct command *command, int argc, char **argv,
@@ -266,15 +292,12 @@ static int read_options(const struct command *command, int argc, char **argv,
 
 int verb_cat(const struct command *command, int argc, char **argv)
 {
-    struct syncq_queue *queue = NULL;
     int content_only = 0, result;
 
     result = read_options(command, argc, argv, &content_only);
     if (result)
         return result == COMMAND_STOP ? 0 : result;
-    result = command_open(command, SYNCQ_OPEN_READ, &queue);
-    if (!result)
-        result = find_and_print(command, queue, argv[optind], content_only);
-    syncq_queue_close(queue);
-    return result;
+    result = command_become_owner(command);
+    return result ? result
+                  : find_and_print(command, argv[optind], content_only);
 }

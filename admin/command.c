@@ -15,7 +15,8 @@ static void print_help(const struct command *command)
 {
     const struct verb *verb = command->verb;
 
-    printf("Usage: syncq [-c FILE] [-o name=value]... %s%s%s\n%s\n\n%s",
+    printf("Usage: syncq [-c FILE] [-o name=value]... %s%s%s\n%s\n\n"
+           "      --file DIRECTORY  this one of several queue files\n%s",
            verb->name, *verb->arguments ? " " : "", verb->arguments,
            verb->summary, verb->details);
 }
@@ -158,4 +159,17 @@ int command_open(const struct command *command, enum syncq_open_mode mode,
                               mode, queue);
     return result ? command_failure(command, config->queue_directory, result)
                   : 0;
+}
+
+int command_open_file(const struct command *command, const char *directory,
+                      enum syncq_open_mode mode, struct syncq_queue **queue)
+{
+    struct config one;
+    int result = files_config(command->config, directory, &one);
+
+    if (!result)
+        result = syncq_queue_open(one.queue_directory, one.run_directory, mode,
+                                  queue);
+    files_config_clear(&one);
+    return result;
 }

@@ -48,4 +48,11 @@ int command_become_owner(const struct command *command);
 int command_open(const struct command *command, enum syncq_open_mode mode,
                  struct syncq_queue **queue);
 
+/*
+ * The same for one of several queue files, without a line: 0 or the error for
+ * command_failure.
+ */
+int command_open_file(const struct command *command, const char *directory,
+                      enum syncq_open_mode mode, struct syncq_queue **queue);
+
 #endif

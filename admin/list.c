@@ -118,14 +118,24 @@ static int has_domain(const struct syncq_record *record, const char *domain)
     return 0;
 }
 
+/* One queue file, and the next message of it. */
+struct source {
+    const char *directory; /* NULL: there is only this one */
+    struct syncq_queue *queue;
+    struct syncq_listing *listing;
+    struct syncq_listed message;
+    int has_message;
+};
+
 static int list_message(const struct options *options,
-                        struct syncq_queue *queue, struct list_table *table,
-                        const struct syncq_listed *message, int *damaged)
+                        const struct source *source, struct list_table *table,
+                        int *damaged)
 {
+    const struct syncq_listed *message = &source->message;
     struct syncq_record record;
     int result, read_error;
 
-    read_error = syncq_listed_read(queue, message, &record);
+    read_error = syncq_listed_read(source->queue, message, &record);
     if (read_error == ENOMEM)
         return ENOMEM;
     /* It left the queue since the listing began. */
@@ -133,73 +143,139 @@ static int list_message(const struct options *options,
         return 0;
     if (read_error) {
         *damaged = 1;
-        return options->as_json ? list_print_json(message, NULL, read_error)
+        return options->as_json ? list_print_json(source->directory, message,
+                                                  NULL, read_error)
                                 : list_table_add(table, message, NULL);
     }
     if (options->domain && !has_domain(&record, options->domain))
         result = 0;
     else if (options->as_json)
-        result = list_print_json(message, &record, 0);
+        result = list_print_json(source->directory, message, &record, 0);
     else
         result = list_table_add(table, message, &record);
     syncq_record_clear(&record);
     return result;
 }
 
-static int list_messages(const struct options *options,
-                         struct syncq_queue *queue, struct list_table *table,
-                         int *damaged)
+static int source_next(struct source *source)
 {
-    struct syncq_listing *listing = NULL;
-    struct syncq_listed message;
-    int result;
+    int result = syncq_listing_next(source->listing, &source->message);
 
-    result = syncq_listing_new(
-        queue, options->statuses,
-        options->domain ? syncq_domain_hash(options->domain) : 0, &listing);
-    while (!result) {
-        result = syncq_listing_next(listing, &message);
-        if (!result)
-            result = list_message(options, queue, table, &message, damaged);
-    }
-    syncq_listing_free(listing);
+    source->has_message = result == 0;
     return result == SYNCQ_ERR_RANGE ? 0 : result;
 }
 
-int verb_list(const struct command *command, int argc, char **argv)
+/* The one whose next message is the oldest; NULL: there are no more. */
+static struct source *oldest(struct source *sources, unsigned count)
 {
-    const char *directory = command->config->queue_directory;
-    struct options options = {0};
-    struct syncq_queue *queue = NULL;
+    struct source *found = NULL;
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        if (sources[i].has_message &&
+            (!found || sources[i].message.arrival_s < found->message.arrival_s))
+            found = &sources[i];
+    return found;
+}
+
+static int list_messages(const struct options *options, struct source *sources,
+                         unsigned count, struct list_table *table, int *damaged)
+{
+    struct source *source;
+    int result = 0;
+    unsigned i;
+
+    for (i = 0; i < count && !result; i++) {
+        if (!sources[i].queue)
+            continue;
+        result = syncq_listing_new(
+            sources[i].queue, options->statuses,
+            options->domain ? syncq_domain_hash(options->domain) : 0,
+            &sources[i].listing);
+        if (!result)
+            result = source_next(&sources[i]);
+    }
+    while (!result && (source = oldest(sources, count))) {
+        result = list_message(options, source, table, damaged);
+        if (!result)
+            result = source_next(source);
+    }
+    return result;
+}
+
+/* One that cannot be opened gets a line; the others are listed. */
+static int open_sources(const struct command *command, struct source *sources)
+{
+    const struct files *files = command->files;
+    int result = command_become_owner(command);
+    unsigned i;
+
+    if (result)
+        return result;
+    for (i = 0; i < files->count; i++) {
+        const char *directory = files->list[i].directory;
+        int error = command_open_file(command, directory, SYNCQ_OPEN_READ,
+                                      &sources[i].queue);
+
+        if (files->count > 1)
+            sources[i].directory = directory;
+        if (error)
+            result = command_failure(command, directory, error);
+    }
+    return result;
+}
+
+static void close_sources(struct source *sources, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        syncq_listing_free(sources[i].listing);
+        syncq_queue_close(sources[i].queue);
+    }
+}
+
+static int list_all(const struct command *command,
+                    const struct options *options)
+{
+    struct source sources[SYNCQ_FILES_MAX] = {0};
+    unsigned count = command->files->count;
     struct list_table *table = NULL;
     int result, error = 0, damaged = 0;
 
-    result = read_options(command, argc, argv, &options);
-    if (result) {
-        result = result == COMMAND_STOP ? 0 : result;
-        goto out;
-    }
-    result = command_open(command, SYNCQ_OPEN_READ, &queue);
-    if (result)
-        goto out;
-    if (!options.as_json)
+    result = open_sources(command, sources);
+    if (result && count == 1)
+        return result;
+    if (!options->as_json)
         error = list_table_new(&table);
     if (!error)
-        error = list_messages(&options, queue, table, &damaged);
+        error = list_messages(options, sources, count, table, &damaged);
     if (!error && table)
         error = list_table_print(table);
     if (error) {
-        result = command_failure(command, directory, error);
+        result = command_failure(command, "list", error);
     } else if (damaged) {
         command_error(command,
                       "%s: some messages cannot be read; "
                       "'syncq check' tells more",
-                      directory);
+                      command->files->list[0].directory);
         result = EX_DATAERR;
     }
-out:
     list_table_free(table);
-    syncq_queue_close(queue);
+    close_sources(sources, count);
+    return result;
+}
+
+int verb_list(const struct command *command, int argc, char **argv)
+{
+    struct options options = {0};
+    int result;
+
+    result = read_options(command, argc, argv, &options);
+    if (result)
+        result = result == COMMAND_STOP ? 0 : result;
+    else
+        result = list_all(command, &options);
     free(options.domain);
     return result;
 }

@@ -15,9 +15,10 @@ uint32_t list_left_count(const struct syncq_listed *message);
 
 /*
  * One JSON object on one line.  record NULL: it cannot be read, for the reason
- * read_error.  0 or ENOMEM.
+ * read_error.  directory: of its queue file when there are several, else NULL.
+ * 0 or ENOMEM.
  */
-int list_print_json(const struct syncq_listed *message,
+int list_print_json(const char *directory, const struct syncq_listed *message,
                     const struct syncq_record *record, int read_error);
 
 /*

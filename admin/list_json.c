@@ -73,7 +73,7 @@ static void add_record(json_t **object, const struct syncq_listed *message,
     json_add(object, "sender", json_text(record->envelope.sender));
 }
 
-int list_print_json(const struct syncq_listed *message,
+int list_print_json(const char *directory, const struct syncq_listed *message,
                     const struct syncq_record *record, int read_error)
 {
     json_t *object = json_object(), *parts = json_array();
@@ -84,6 +84,8 @@ int list_print_json(const struct syncq_listed *message,
         add_record(&object, message, record);
     else
         json_add(&object, "error", json_text(syncq_strerror(read_error)));
+    if (directory)
+        json_add(&object, "queue_directory", json_text(directory));
     /* Text: the number has 64 bits, which many readers of JSON have not. */
     syncq_sequence_text(message->sequence, sequence);
     json_add(&object, "sequence", json_string(sequence));

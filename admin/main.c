@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "admin/command.h"
+#include "admin/scope.h"
 #include "program/options.h"
 
 #define HELP_SIZE 4096 /* bytes: the list of verbs */
@@ -19,7 +20,7 @@ static const struct verb verbs[] = {
      "      --help               print this and exit\n\n"
      "queue_directory and run_directory are made if they are missing.  The\n"
      "data file is written in full, which takes a while.\n",
-     verb_create},
+     verb_create, VERB_ONE},
     {"grow", "[--size SIZE] [--entries N]", "make a queue larger",
      "      --size SIZE  bytes for mail in all, as 2G; rounded down to whole\n"
      "                   segments [as it is]\n"
@@ -28,12 +29,12 @@ static const struct verb verbs[] = {
      "      --help       print this and exit\n\n"
      "Works whether the other programs run or not; they go on meanwhile.\n"
      "What is new is written in full first, which takes a while.\n",
-     verb_grow},
+     verb_grow, VERB_ONE},
     {"status", "[--json]", "tell whether all is well",
      "      --json  one JSON object\n"
      "      --help  print this and exit\n\n"
      "Exit code 0: all is well; 69: something is not, the lines say what.\n",
-     verb_status},
+     verb_status, VERB_ALL},
     {"list", "[--json] [--domain DOMAIN] [--status STATUS]...",
      "show the messages, oldest first",
      "      --json           one JSON object per line\n"
@@ -43,13 +44,13 @@ static const struct verb verbs[] = {
      "                       done, cancelled, lost, or all; may be repeated\n"
      "                       [all but new, done and cancelled]\n"
      "      --help           print this and exit\n",
-     verb_list},
+     verb_list, VERB_ALL},
     {"cat", "[--content] ID", "show one message, envelope and text",
      "      --content  only the text of the message\n"
      "      --help     print this and exit\n\n"
      "ID is the queue id, or EPOCH.COUNTER as 'syncq list --json' shows it\n"
      "under \"sequence\".\n",
-     verb_cat},
+     verb_cat, VERB_ALL},
     {"check", "[--json] [--repair]",
      "read the whole queue and tell what is damaged",
      "      --json    one JSON object\n"
@@ -61,7 +62,7 @@ static const struct verb verbs[] = {
      "With --repair nothing else may run.  Exit code 0: all is well now; 65:\n"
      "the queue works again, the lines say what is lost; 74: it is still\n"
      "FAILED; 75: programs run.\n",
-     verb_check},
+     verb_check, VERB_EACH},
     {"salvage", "[--data FILE] [--without-key] DIR",
      "write every readable message of a damaged queue to files",
      "      --data FILE    a data file elsewhere; its key and index are\n"
@@ -73,13 +74,13 @@ static const struct verb verbs[] = {
      "EPOCH.COUNTER.eml and a .json file with its envelope; without the key\n"
      "unauthenticated-OFFSET.eml and .json.  The queue is not changed.\n"
      "Exit code 0: everything was readable; 65: some of it was not.\n",
-     verb_salvage},
+     verb_salvage, VERB_ONE},
     {"release", "--all | ID...", "let held messages be delivered",
      "      --all   every held message\n"
      "      --help  print this and exit\n\n"
      "When no queue manager runs it is done here, which needs a running\n"
      "syncq-sync.  The answer comes when the change is durable.\n",
-     verb_release},
+     verb_release, VERB_ALL},
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -109,8 +110,7 @@ static int run(const struct config *config, int argc, char **argv)
                 argv[0]);
         return EX_USAGE;
     }
-    optind = 0; /* GNU: start anew, with the verb's own words */
-    return command.verb->run(&command, argc, argv);
+    return scope_run(&command, argc, argv);
 }
 
 /* What was printed may not have got anywhere. */

@@ -72,18 +72,17 @@ static int ask_manager(const struct command *command,
     return 0;
 }
 
-/* Without a queue manager this process takes its place for a moment. */
-static int release_here(const struct command *command,
-                        const struct release *release)
+/* In one file, as its manager.  0 or an exit code. */
+static int release_in(const struct command *command, const char *directory,
+                      const struct release *release,
+                      struct release_result *found)
 {
-    const char *directory = command->config->queue_directory;
     struct syncq_queue *queue = NULL;
-    struct release_result found = {0};
     int manager_fd = -1, result;
 
-    result = command_open(command, SYNCQ_OPEN_WRITE, &queue);
+    result = command_open_file(command, directory, SYNCQ_OPEN_WRITE, &queue);
     if (result)
-        return result;
+        return command_failure(command, directory, result);
     result = syncq_manager_lock(directory, &manager_fd);
     if (result == SYNCQ_ERR_BUSY) {
         command_error(command,
@@ -93,28 +92,77 @@ static int release_here(const struct command *command,
         result = EX_TEMPFAIL;
         goto out;
     }
-    if (result) {
+    if (!result)
+        result = release_held(queue, release, found);
+    if (result)
         result = command_failure(command, directory, result);
-        goto out;
-    }
-    result = release_held(queue, release, &found);
-    if (result) {
-        result = command_failure(command, directory, result);
-        goto out;
-    }
-    printf("released %" PRIu64 "\n", found.released);
-    if (found.id_missing) {
-        command_error(command, "%s: no held message has this id%s",
-                      found.id_missing,
-                      found.unreadable ? ", but some held messages cannot be "
-                                         "read; 'syncq check' tells more"
-                                       : "");
-        result = EX_NOINPUT;
-    }
 out:
     syncq_queue_close(queue);
     if (manager_fd >= 0)
         close(manager_fd);
+    return result;
+}
+
+static int report_missing(const struct command *command, const char *id,
+                          uint32_t unreadable)
+{
+    command_error(command, "%s: no held message has this id%s", id,
+                  unreadable ? ", but some held messages cannot be "
+                               "read; 'syncq check' tells more"
+                             : "");
+    return EX_NOINPUT;
+}
+
+/* The same ids, or all, in each file; an id has to be in one of them. */
+static int release_once(const struct command *command,
+                        const struct release *release, uint64_t *released)
+{
+    const char *missing = NULL;
+    uint32_t unreadable = 0;
+    int result = 0, code, is_missing = 1;
+    unsigned i;
+
+    for (i = 0; i < command->files->count; i++) {
+        struct release_result found = {0};
+
+        code = release_in(command, command->files->list[i].directory, release,
+                          &found);
+        if (code)
+            result = code;
+        *released += found.released;
+        unreadable += found.unreadable;
+        is_missing &= found.id_missing != NULL;
+        if (found.id_missing)
+            missing = found.id_missing;
+    }
+    return !result && missing && is_missing
+               ? report_missing(command, missing, unreadable)
+               : result;
+}
+
+/* Without a queue manager this process takes its place for a moment. */
+static int release_here(const struct command *command,
+                        const struct release *release)
+{
+    int count =
+        release->all || command->files->count == 1 ? 1 : release->id_count;
+    struct release one = *release;
+    uint64_t released = 0;
+    int result = command_become_owner(command), code, i;
+
+    if (result)
+        return result;
+    for (i = 0; i < count; i++) {
+        if (count > 1) {
+            one.ids = release->ids + i;
+            one.id_count = 1;
+        }
+        code = release_once(command, &one, &released);
+        if (!result)
+            result = code;
+    }
+    if (!result || result == EX_NOINPUT)
+        printf("released %" PRIu64 "\n", released);
     return result;
 }
 
@@ -124,6 +172,8 @@ int verb_release(const struct command *command, int argc, char **argv)
     int exit_code, result;
 
     release.timeout_ms = command->config->confirm_timeout_ms;
+    if (command->chosen)
+        release.directory = command->files->list[0].directory;
     result = read_options(command, argc, argv, &release);
     if (result)
         return result == COMMAND_STOP ? 0 : result;

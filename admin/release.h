@@ -16,7 +16,8 @@ struct release {
     int all;
     const char *const *ids; /* queue ids or sequences; when not all */
     int id_count;
-    uint64_t timeout_ms; /* for the confirm of the change */
+    const char *directory; /* only of this queue file; NULL: of all */
+    uint64_t timeout_ms;   /* for the confirm of the change */
 };
 
 struct release_result {

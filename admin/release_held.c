@@ -24,6 +24,8 @@ json_t *release_request(const struct release *release)
     int i;
 
     json_add(&request, "verb", json_string("release"));
+    if (release->directory)
+        json_add(&request, "queue_directory", json_text(release->directory));
     if (release->all) {
         json_add(&request, "all", json_true());
         return request;

@@ -7,10 +7,15 @@
 #include <sysexits.h>
 
 #include "admin/command.h"
+#include "admin/json.h"
 #include "admin/status.h"
 #include "module/entry.h"
 #include "module/error.h"
 #include "module/running.h"
+
+#define MISSING                                                                \
+    "this queue file was in use and is not drained, but neither queue_files "  \
+    "nor drain_files has it; its mail waits"
 
 #define FAILED_ADVICE                                                          \
     "a sync failed: the disk may have lost what was last written to it. New "  \
@@ -151,6 +156,29 @@ static void print_parts(const struct status *status)
     printf("%s\n", *separator ? "" : "none");
 }
 
+uint64_t status_live_count(const struct status *status)
+{
+    uint64_t count = 0;
+    unsigned i;
+
+    for (i = SYNCQ_STATUS_NEW; i < STATUS_COUNT; i++)
+        if (!syncq_status_is_final(i))
+            count += status->parts[i];
+    return count;
+}
+
+static void print_drain(const struct status *status)
+{
+    uint64_t live = status_live_count(status);
+
+    if (!status->drain)
+        return;
+    if (!live && !status->trouble_count)
+        printf("draining:       drained: may be removed\n");
+    else
+        printf("draining:       %" PRIu64 " parts left\n", live);
+}
+
 static void print_times(const char *name,
                         const struct syncq_histogram *histogram)
 {
@@ -183,6 +211,8 @@ static void print_text(const struct status *status)
     int i;
 
     printf("queue:          %s\n", status->directory);
+    if (status->error)
+        goto out;
     if (queue->latched)
         printf("FAILED:         at LSN %" PRIu64 ": %s\n", queue->latched_lsn,
                FAILED_ADVICE);
@@ -201,45 +231,120 @@ static void print_text(const struct status *status)
            queue->entry_count);
     print_damage(&status->damage);
     print_parts(status);
+    print_drain(status);
     print_statistics(status);
+out:
     for (i = 0; i < status->trouble_count; i++)
         printf("NOT WELL:       %s\n", status->troubles[i]);
 }
 
+/* What is shown of all files. */
+struct report {
+    json_t *array; /* NULL: as text */
+    unsigned count, not_well;
+};
+
+static int add_report(struct report *report, const struct status *status)
+{
+    if (report->array) {
+        json_append(&report->array, status_json(status));
+        if (!report->array)
+            return ENOMEM;
+    } else {
+        if (report->count)
+            putchar('\n');
+        print_text(status);
+    }
+    report->count++;
+    report->not_well += status->trouble_count > 0;
+    return 0;
+}
+
+static void look(const struct command *command, const struct files_one *file,
+                 struct status *status)
+{
+    struct syncq_queue *queue = NULL;
+
+    memset(status, 0, sizeof(*status));
+    status->directory = file->directory;
+    status->drain = file->drain;
+    status->error =
+        command_open_file(command, file->directory, SYNCQ_OPEN_READ, &queue);
+    if (!status->error)
+        status->error = read_queue(queue, status);
+    if (status->error) {
+        add_trouble(status, 1, syncq_strerror(status->error));
+    } else {
+        status->manager = syncq_running_manager(file->directory);
+        find_troubles(status);
+        add_trouble(status, file->drain && !syncq_queue_draining(queue),
+                    "the sync helper does not know that this file is to be "
+                    "drained: send it SIGHUP");
+    }
+    syncq_queue_close(queue);
+}
+
+static int report_missing(const struct syncq_set_member *member, void *context)
+{
+    struct status status = {.directory = member->directory, .error = 1};
+
+    add_trouble(&status, 1, MISSING);
+    return add_report(context, &status);
+}
+
+static int report_files(const struct command *command, struct report *report,
+                        struct status *status)
+{
+    const struct files *files = command->files;
+    int result = 0;
+    unsigned i;
+
+    for (i = 0; i < files->count && !result; i++) {
+        look(command, &files->list[i], status);
+        if (status->error && files->count == 1)
+            return command_failure(command, status->directory, status->error);
+        result = add_report(report, status);
+    }
+    if (!result)
+        result = status_visit_missing(command, report_missing, report);
+    return result ? command_failure(command, "status", result) : 0;
+}
+
+/* One object for one file, else an array of them. */
+static int print_json(const struct command *command, struct report *report)
+{
+    int result;
+
+    result = json_print(report->count == 1
+                            ? json_incref(json_array_get(report->array, 0))
+                            : json_incref(report->array));
+    return result ? command_failure(command, "status", result) : 0;
+}
+
 int verb_status(const struct command *command, int argc, char **argv)
 {
-    const char *directory = command->config->queue_directory;
+    struct report report = {0};
     struct status *status = NULL;
-    struct syncq_queue *queue = NULL;
     int as_json = 0, result;
 
     result = read_options(command, argc, argv, &as_json);
     if (result)
         return result == COMMAND_STOP ? 0 : result;
-    result = command_open(command, SYNCQ_OPEN_READ, &queue);
+    result = command_become_owner(command);
     if (result)
         return result;
     status = calloc(1, sizeof(*status));
-    if (!status) {
-        result = command_failure(command, directory, ENOMEM);
-        goto out;
-    }
-    status->directory = directory;
-    result = read_queue(queue, status);
-    if (!result) {
-        status->manager = syncq_running_manager(directory);
-        find_troubles(status);
-        if (as_json)
-            result = status_print_json(status);
-        else
-            print_text(status);
-    }
-    if (result)
-        result = command_failure(command, directory, result);
-    else if (status->trouble_count)
+    if (as_json)
+        report.array = json_array();
+    if (!status || (as_json && !report.array))
+        result = command_failure(command, "status", ENOMEM);
+    else
+        result = report_files(command, &report, status);
+    if (!result && as_json)
+        result = print_json(command, &report);
+    if (!result && report.not_well)
         result = EX_UNAVAILABLE;
-out:
+    json_decref(report.array);
     free(status);
-    syncq_queue_close(queue);
     return result;
 }

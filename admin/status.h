@@ -5,8 +5,12 @@
 #ifndef SYNCQ_ADMIN_STATUS_H
 #define SYNCQ_ADMIN_STATUS_H
 
+#include <jansson.h>
+
+#include "admin/verb.h"
 #include "module/damage.h"
 #include "module/queue.h"
+#include "module/set.h"
 #include "module/state.h"
 #include "module/statistics.h"
 
@@ -15,6 +19,8 @@
 
 struct status {
     const char *directory;
+    int drain; /* takes no more mail */
+    int error; /* it cannot be opened: nothing below is known */
     const char *troubles[STATUS_TROUBLES_MAX]; /* why not all is well */
     int trouble_count;
     struct syncq_queue_status queue;
@@ -31,7 +37,20 @@ struct status {
 /* Records per batch; 0 before the first. */
 double status_batch_mean(const struct syncq_statistics *statistics);
 
-/* One object on one line.  0 or ENOMEM. */
-int status_print_json(const struct status *status);
+/* One object; NULL: ENOMEM. */
+json_t *status_json(const struct status *status);
+
+/* Parts that are not done and not cancelled. */
+uint64_t status_live_count(const struct status *status);
+
+/*
+ * A queue file that was in use and is not drained, but is in no list, is a
+ * trouble of its own: call missing for each.  Only what the sets in files that
+ * can be read say.
+ */
+int status_visit_missing(const struct command *command,
+                         int (*missing)(const struct syncq_set_member *member,
+                                        void *context),
+                         void *context);
 
 #endif

@@ -113,13 +113,19 @@ static void add_queue(json_t **object, const struct syncq_queue_status *queue)
     json_add(object, "message_size_max", number(queue->message_size_max));
 }
 
-int status_print_json(const struct status *status)
+json_t *status_json(const struct status *status)
 {
     json_t *object = json_object();
 
     json_add(&object, "queue_directory", json_text(status->directory));
     json_add(&object, "well", json_boolean(!status->trouble_count));
     json_add(&object, "troubles", troubles_array(status));
+    if (status->error)
+        return object;
+    if (status->drain) {
+        json_add(&object, "draining", json_true());
+        json_add(&object, "parts_left", number(status_live_count(status)));
+    }
     add_queue(&object, &status->queue);
     json_add(
         &object, "helper",
@@ -134,5 +140,5 @@ int status_print_json(const struct status *status)
     json_add(&object, "parts", parts_object(status));
     if (!status->statistics_error)
         json_add(&object, "statistics", statistics_object(&status->statistics));
-    return json_print(object);
+    return object;
 }

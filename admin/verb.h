@@ -10,13 +10,24 @@
 #define SYNCQ_ADMIN_VERB_H
 
 #include "program/config.h"
+#include "program/files.h"
 
 struct verb;
 
 /* What every verb is given. */
 struct command {
     const struct verb *verb;
+    /* Of one queue file (program/files.h), for VERB_ALL of the instance. */
     const struct config *config;
+    const struct files *files; /* those that are meant */
+    int chosen;                /* by --file */
+};
+
+/* How a verb deals with several queue files; --file chooses one. */
+enum verb_scope {
+    VERB_ONE,  /* it needs one that was chosen */
+    VERB_EACH, /* it is run for one after the other */
+    VERB_ALL,  /* it looks after all of them by itself */
 };
 
 struct verb {
@@ -25,6 +36,7 @@ struct verb {
     const char *summary;   /* one line, for the list of verbs */
     const char *details;   /* options and exit codes, for its own help */
     int (*run)(const struct command *command, int argc, char **argv);
+    enum verb_scope scope;
 };
 
 int verb_create(const struct command *command, int argc, char **argv);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "milter/decision.h"
@@ -21,7 +22,8 @@ struct attempt {
     const char *name;     /* of the mail in log lines */
     int (*progress)(void *context);
     void *context;
-    struct syncq_queue *queue;
+    struct candidates candidates;
+    struct syncq_queue *queue; /* of the candidate in work */
     struct capture_mail mail;
     int64_t confirm_us; /* from append to confirm */
 };
@@ -49,17 +51,20 @@ static const char *decision_verb(enum decision decision)
 static void obstacle_report(const struct decision_maker *maker,
                             const char *what, const char *why)
 {
-    char text[CAPTURE_REASON_SIZE];
+    char text[QUEUES_OBSTACLE_SIZE + 32];
 
     (void)snprintf(text, sizeof(text), "%s: %s", what, why);
-    shared_queue_report(maker->queue, text);
+    queues_report(maker->queues, text);
 }
 
-static enum decision unavailable(struct attempt *attempt, int error)
+static enum decision unavailable(struct attempt *attempt)
 {
+    char why[QUEUES_OBSTACLE_SIZE];
+
     if (attempt->queue)
         syncq_statistics_capture(attempt->queue, OUTCOME_UNAVAILABLE);
-    obstacle_report(attempt->maker, "queue unavailable", syncq_strerror(error));
+    queues_explain(&attempt->candidates, why);
+    obstacle_report(attempt->maker, "queue unavailable", why);
     return when_unavailable(attempt->maker);
 }
 
@@ -135,53 +140,101 @@ static int confirm_wait(struct attempt *attempt, struct syncq_ticket *ticket)
  * after this finds them `synced`, and the queue manager then decides by
  * whether the MTA still has the file.
  */
-static enum decision mail_append(struct attempt *attempt)
+static enum decision mail_finish(struct attempt *attempt,
+                                 struct syncq_ticket *ticket, int64_t start_us)
 {
-    struct syncq_ticket ticket = {0};
-    struct iovec content = {attempt->mail.content, attempt->mail.content_size};
-    int64_t start_us = clock_us();
-    int result;
+    int result = confirm_wait(attempt, ticket);
 
-    result = syncq_append(attempt->queue, attempt->mail.type,
-                          &attempt->mail.envelope, &content, 1, &ticket);
-    if (result == SYNCQ_ERR_TOO_LARGE || result == SYNCQ_ERR_RANGE)
-        return let_through(attempt, OUTCOME_TOO_LARGE, syncq_strerror(result));
-    if (result)
-        return unavailable(attempt, result);
-    result = confirm_wait(attempt, &ticket);
     if (result) {
         /* It may become durable yet: the manager puts the cancelled parts
-         * into the log, so that a lost index does not bring them back. */
-        syncq_arrival_send(attempt->queue, &ticket);
-        syncq_ticket_finish(attempt->queue, &ticket, SYNCQ_STATUS_CANCELLED);
+         * into the log, so that a lost index does not bring them back.  For
+         * the same reason no other queue file is tried. */
+        syncq_arrival_send(attempt->queue, ticket);
+        syncq_ticket_finish(attempt->queue, ticket, SYNCQ_STATUS_CANCELLED);
         return not_confirmed(attempt, result);
     }
     attempt->confirm_us = clock_us() - start_us;
-    syncq_arrival_send(attempt->queue, &ticket);
-    syncq_ticket_finish(attempt->queue, &ticket, SYNCQ_STATUS_SYNCED);
+    syncq_arrival_send(attempt->queue, ticket);
+    syncq_ticket_finish(attempt->queue, ticket, SYNCQ_STATUS_SYNCED);
     syncq_statistics_capture(attempt->queue, OUTCOME_CAPTURED);
-    shared_queue_report(attempt->maker->queue, NULL);
+    queues_report(attempt->maker->queues, NULL);
     mail_log(attempt, OUTCOME_CAPTURED);
     return DECISION_DISCARD;
 }
 
-static enum decision mail_capture(struct attempt *attempt,
-                                  const struct mail_event *event,
-                                  uint64_t message_size_max)
+/* The best of them that takes it.  One that refuses has nothing of it. */
+static enum decision mail_append(struct attempt *attempt)
 {
-    struct capture_request request = {
-        .queue_id = attempt->queue_id,
-        .event = event,
-        .size_max = message_size_max,
-    };
+    struct iovec content = {attempt->mail.content, attempt->mail.content_size};
+    struct candidates *candidates = &attempt->candidates;
+    int large = 0, refused = 0;
+    unsigned i;
+
+    for (i = 0; i < candidates->usable; i++) {
+        struct candidate *candidate = &candidates->list[i];
+        struct syncq_ticket ticket = {0};
+        int64_t start_us = clock_us();
+
+        if (*candidate->gate)
+            continue;
+        attempt->queue = candidate->queue;
+        candidate->error =
+            syncq_append(candidate->queue, attempt->mail.type,
+                         &attempt->mail.envelope, &content, 1, &ticket);
+        if (!candidate->error)
+            return mail_finish(attempt, &ticket, start_us);
+        if (candidate->error == SYNCQ_ERR_TOO_LARGE ||
+            candidate->error == SYNCQ_ERR_RANGE)
+            large = candidate->error;
+        else
+            refused = 1;
+    }
+    if (large && !refused && candidates->usable == candidates->count)
+        return let_through(attempt, OUTCOME_TOO_LARGE, syncq_strerror(large));
+    return unavailable(attempt);
+}
+
+/* Which of the usable ones may capture?  The largest mail that one can take,
+ * or 0: none may. */
+static uint64_t gates_look(struct candidates *candidates)
+{
+    uint64_t size_max = 0;
+    unsigned i;
+
+    for (i = 0; i < candidates->usable; i++) {
+        struct candidate *candidate = &candidates->list[i];
+
+        if (!syncq_gate_get(candidate->queue, candidate->gate)) {
+            if (!*candidate->gate)
+                strcpy(candidate->gate, "no reason given");
+            continue;
+        }
+        *candidate->gate = 0;
+        if (candidate->message_size_max > size_max)
+            size_max = candidate->message_size_max;
+    }
+    return size_max;
+}
+
+static enum decision mail_capture(struct attempt *attempt,
+                                  const struct mail_event *event)
+{
+    struct candidates *candidates = &attempt->candidates;
     const struct capture_source *source = attempt->maker->source;
-    char gate[SYNCQ_GATE_TEXT_SIZE], reason[CAPTURE_REASON_SIZE] = "";
+    struct capture_request request = {.queue_id = attempt->queue_id,
+                                      .event = event};
+    char reason[CAPTURE_REASON_SIZE] = "";
     enum outcome outcome;
     enum decision decision;
 
-    if (!syncq_gate_get(attempt->queue, gate)) {
+    if (!candidates->usable)
+        return unavailable(attempt);
+    attempt->queue = candidates->list[0].queue;
+    request.size_max = gates_look(candidates);
+    if (!request.size_max) {
         syncq_statistics_capture(attempt->queue, OUTCOME_GATED);
-        obstacle_report(attempt->maker, outcome_name(OUTCOME_GATED), gate);
+        obstacle_report(attempt->maker, outcome_name(OUTCOME_GATED),
+                        candidates->list[0].gate);
         return DECISION_ACCEPT;
     }
     outcome = source->read(source, &request, &attempt->mail, reason);
@@ -228,17 +281,13 @@ enum decision decision_make(const struct decision_maker *maker,
         .context = context,
     };
     enum decision decision;
-    uint64_t message_size_max;
-    int result;
 
     if (maker->config->capture == CONFIG_CAPTURE_OFF)
         return DECISION_ACCEPT;
     if (maker->config->capture == CONFIG_CAPTURE_OBSERVE)
         return mail_observe(&attempt, event);
-    result = shared_queue_take(maker->queue, &attempt.queue, &message_size_max);
-    if (result)
-        return unavailable(&attempt, result);
-    decision = mail_capture(&attempt, event, message_size_max);
-    shared_queue_put(maker->queue);
+    queues_take(maker->queues, &attempt.candidates);
+    decision = mail_capture(&attempt, event);
+    queues_put(&attempt.candidates);
     return decision;
 }

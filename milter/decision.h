@@ -10,7 +10,7 @@
 #define SYNCQ_MILTER_DECISION_H
 
 #include "milter/capture.h"
-#include "milter/shared_queue.h"
+#include "milter/queues.h"
 #include "program/config.h"
 
 #define DECISION_SLICE_MS 5000 /* between two signs of life to the MTA */
@@ -25,7 +25,7 @@ enum decision {
 struct decision_maker {
     const struct config *config;
     const struct capture_source *source;
-    struct shared_queue *queue;
+    struct queues *queues;
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <libmilter/mfapi.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,9 @@
 #include <unistd.h>
 
 #include "milter/decision.h"
-#include "milter/queue_watch.h"
+#include "milter/queues.h"
 #include "milter/session.h"
 #include "milter/socket.h"
-#include "module/error.h"
 #include "postfix/parameters.h"
 #include "program/fence.h"
 #include "program/log.h"
@@ -45,6 +45,7 @@ static void signals_block(void)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGUSR1); /* ours: libmilter ends on the others */
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -82,23 +83,44 @@ static void socket_and_rights(const struct config *config)
         log_fatal(result, "%s", error);
 }
 
-/* No files but the queue's, Postfix's queue and the socket; before any thread,
- * and after postconf(1) has told its parameters. */
-static void fence(const struct config *config)
+/* The folder of a file. */
+static char *folder_of(const char *path)
 {
-    char *directory = strdup(socket_path(config->milter_socket)
-                                 ? socket_path(config->milter_socket)
-                                 : "/");
-    struct fence_path paths[] = {{config->postfix_queue_directory, 0},
-                                 {directory, 1}};
+    char *folder = strdup(path);
+
+    if (!folder)
+        log_fatal(EX_OSERR, "out of memory");
+    *(strrchr(folder, '/') + 1) = '\0';
+    return folder;
+}
+
+/*
+ * No files but the queues', Postfix's queue, the socket and the configuration;
+ * before any thread, and after postconf(1) has told its parameters.
+ */
+static void fence(const struct options *options, const struct files *files)
+{
+    const struct config *config = &options->config;
+    const char *socket = socket_path(config->milter_socket);
+    char *folders[2] = {folder_of(socket ? socket : "/"),
+                        strchr(options->config_file, '/')
+                            ? folder_of(options->config_file)
+                            : strdup(".")};
+    struct fence_path paths[SYNCQ_FILES_MAX + 3];
+    size_t count = 0;
+    unsigned i;
     int result;
 
-    if (!directory)
-        log_fatal(EX_OSERR, "out of memory");
-    *(strrchr(directory, '/') + 1) = '\0';
-    result =
-        fence_queue(config, paths, socket_path(config->milter_socket) ? 2 : 1);
-    free(directory);
+    for (i = 0; i < files->count; i++)
+        paths[count++] = (struct fence_path){files->list[i].directory, 1};
+    paths[count++] = (struct fence_path){config->postfix_queue_directory, 0};
+    if (folders[1])
+        paths[count++] = (struct fence_path){folders[1], 0};
+    if (socket)
+        paths[count++] = (struct fence_path){folders[0], 1};
+    result = fence_queue(config, paths, count);
+    free(folders[0]);
+    free(folders[1]);
     if (result)
         exit(result);
 }
@@ -131,54 +153,113 @@ static struct capture_source *source_open(const struct config *config)
 }
 
 /* The first attempt to open the queue, so that the log says at once whether
- * mail is captured. */
-static void queue_try(struct shared_queue *shared, const struct config *config)
+ * mail is captured.  Several are opened in the background. */
+static void queue_try(struct queues *queues, const struct config *config)
 {
-    struct syncq_queue *queue;
-    char obstacle[256];
-    uint64_t message_size_max;
-    int result;
+    struct candidates candidates;
+    char why[QUEUES_OBSTACLE_SIZE], obstacle[QUEUES_OBSTACLE_SIZE + 32];
 
     if (config->capture != CONFIG_CAPTURE_ON) {
         log_info("capture = %s: mail is left to Postfix",
                  config->capture == CONFIG_CAPTURE_OFF ? "off" : "observe");
         return;
     }
-    result = shared_queue_take(shared, &queue, &message_size_max);
-    if (!result)
-        shared_queue_put(shared);
-    if (result) {
+    queues_take(queues, &candidates);
+    if (candidates.count == 1 && !candidates.usable) {
+        queues_explain(&candidates, why);
         (void)snprintf(obstacle, sizeof(obstacle), "queue unavailable: %s",
-                       syncq_strerror(result));
-        shared_queue_report(shared, obstacle);
+                       why);
+        queues_report(queues, obstacle);
     }
+    queues_put(&candidates);
+}
+
+/* The lists of queue files are the only thing that is read again. */
+struct reload {
+    struct queues *queues;
+    const struct options *options;
+    int argc;
+    char **argv;
+    _Atomic int stop;
+};
+
+static void *reload_run(void *context)
+{
+    struct reload *reload = context;
+    struct config config;
+    struct files files;
+    char error[1024];
+    sigset_t signals;
+    int number;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    while (!sigwait(&signals, &number) && !reload->stop) {
+        if (options_read_again(reload->argc, reload->argv, reload->options,
+                               &config, error, sizeof(error))) {
+            log_error("going on as before: %s", error);
+            continue;
+        }
+        if (files_read(&config, &files, error, sizeof(error))) {
+            log_error("going on as before: %s", error);
+        } else {
+            if (queues_change(reload->queues, &files))
+                log_error("out of memory");
+            log_info("reloaded: %u queue files", files.count);
+            files_clear(&files);
+        }
+        config_clear(&config);
+    }
+    return NULL;
+}
+
+static struct queues *queues_open(const struct options *options)
+{
+    const struct config *config = &options->config;
+    struct queues *queues = NULL;
+    struct files files;
+    char error[256];
+    int result;
+
+    result = files_read(config, &files, error, sizeof(error));
+    if (result)
+        log_fatal(result, "%s", error);
+    fence(options, &files);
+    if (queues_new(config, &files, SHARED_QUEUE_RETRY_MS, &queues))
+        log_fatal(EX_OSERR, "out of memory");
+    files_clear(&files);
+    queue_try(queues, config);
+    return queues;
 }
 
 /* Everything from the bound socket to the last answer. */
-static int serve(const struct config *config, struct decision_maker *maker)
+static int serve(const struct config *config, struct decision_maker *maker,
+                 struct reload *reload)
 {
     struct capture_source *source = source_open(config);
-    struct queue_watch *watch = NULL;
-    int failed;
+    pthread_t thread;
+    int failed, reloads;
 
-    fence(config);
     maker->source = source;
-    if (shared_queue_new(config->queue_directory, config->run_directory,
-                         SHARED_QUEUE_RETRY_MS, &maker->queue) ||
-        queue_watch_new(maker->queue, SHARED_QUEUE_RETRY_MS, &watch))
-        log_fatal(EX_OSERR, "out of memory");
-    queue_try(maker->queue, config);
+    maker->queues = reload->queues = queues_open(reload->options);
+    reloads = !pthread_create(&thread, NULL, reload_run, reload);
+    if (!reloads)
+        log_warning("SIGUSR1 will not be heard: no thread for it");
 
     failed = smfi_main() != MI_SUCCESS;
 
+    if (reloads) {
+        reload->stop = 1;
+        (void)pthread_kill(thread, SIGUSR1);
+        (void)pthread_join(thread, NULL);
+    }
     /* Mail that is still waiting for its confirm stays with the helper, and
      * the MTA, without an answer, keeps its own copy or the client does. */
     if (!session_drain(DRAIN_TIME_MS)) {
         log_warning("stopping with mail in work");
         return failed ? EX_SOFTWARE : EX_OK;
     }
-    queue_watch_free(watch);
-    shared_queue_free(maker->queue);
+    queues_free(maker->queues);
     capture_source_free(source);
     if (failed)
         log_error("libmilter gave up");
@@ -191,6 +272,7 @@ int main(int argc, char **argv)
 {
     struct decision_maker maker = {.config = NULL};
     struct options options;
+    struct reload reload = {.options = &options, .argc = argc, .argv = argv};
     char tag[64];
     int result = options_parse(argc, argv, &text, &options);
 
@@ -205,7 +287,7 @@ int main(int argc, char **argv)
     if (!session_register(&maker)) /* before there is a socket */
         log_fatal(EX_SOFTWARE, "libmilter refused the callbacks");
     socket_and_rights(&options.config);
-    result = serve(&options.config, &maker);
+    result = serve(&options.config, &maker, &reload);
     if (socket_path(options.config.milter_socket))
         (void)unlink(socket_path(options.config.milter_socket));
     options_clear(&options);

@@ -37,10 +37,13 @@ static void *watch_main(void *context)
     while (!watch->stop) {
         struct timespec time = deadline(watch->interval_ms);
 
-        if (pthread_cond_timedwait(&watch->stopped, &watch->mutex, &time) !=
-            ETIMEDOUT)
-            continue;
+        /* Opening can take long: the mutex is for the end of the thread. */
+        pthread_mutex_unlock(&watch->mutex);
         shared_queue_check(watch->shared);
+        pthread_mutex_lock(&watch->mutex);
+        while (!watch->stop &&
+               !pthread_cond_timedwait(&watch->stopped, &watch->mutex, &time))
+            ;
     }
     pthread_mutex_unlock(&watch->mutex);
     return NULL;

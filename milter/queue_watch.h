@@ -3,7 +3,8 @@
  * queue_watch.h - let go of a channel that was replaced, also without mail
  *
  * A new sync helper waits until every process has left a channel that was
- * removed.  A milter with nothing to do would never notice by itself.
+ * removed.  A milter with nothing to do would never notice by itself.  Of
+ * several queue files each is opened here, too, in a thread of its own.
  */
 #ifndef SYNCQ_MILTER_QUEUE_WATCH_H
 #define SYNCQ_MILTER_QUEUE_WATCH_H

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "milter/shared_queue.h"
 #include "module/error.h"
-#include "program/log.h"
-
-#define OBSTACLE_SIZE 256 /* bytes, with the closing NUL */
+#include "program/files.h"
 
 struct shared_queue {
-    const char *directory, *run_directory;
+    const struct config *config;
+    const char *directory;
     unsigned retry_ms;
     pthread_mutex_t mutex; /* guards all below */
     struct syncq_queue *queue;
@@ -24,8 +21,7 @@ struct shared_queue {
     int result;   /* of the last attempt to open */
     int tried;
     int64_t tried_ms;
-    int reported; /* obstacle holds what was logged last */
-    char obstacle[OBSTACLE_SIZE];
+    int unwanted, in_background;
 };
 
 static int64_t clock_ms(void)
@@ -36,15 +32,15 @@ static int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int shared_queue_new(const char *directory, const char *run_directory,
+int shared_queue_new(const struct config *config, const char *directory,
                      unsigned retry_ms, struct shared_queue **result)
 {
     struct shared_queue *shared = calloc(1, sizeof(*shared));
 
     if (!shared)
         return ENOMEM;
+    shared->config = config;
     shared->directory = directory;
-    shared->run_directory = run_directory;
     shared->retry_ms = retry_ms;
     pthread_mutex_init(&shared->mutex, NULL);
     *result = shared;
@@ -78,14 +74,18 @@ static void queue_open(struct shared_queue *shared)
 {
     struct syncq_queue *queue = NULL;
     struct syncq_queue_status status = {0};
+    struct config one;
     int result;
 
     shared->tried = 1;
     shared->tried_ms = clock_ms();
     shared->changing = 1;
     pthread_mutex_unlock(&shared->mutex);
-    result = syncq_queue_open(shared->directory, shared->run_directory,
-                              SYNCQ_OPEN_WRITE, &queue);
+    result = files_config(shared->config, shared->directory, &one);
+    if (!result)
+        result = syncq_queue_open(one.queue_directory, one.run_directory,
+                                  SYNCQ_OPEN_WRITE, &queue);
+    files_config_clear(&one);
     if (!result)
         result = syncq_queue_status(queue, &status);
     if (result) {
@@ -97,6 +97,11 @@ static void queue_open(struct shared_queue *shared)
     shared->queue = queue;
     shared->message_size_max = status.message_size_max;
     shared->result = result;
+}
+
+static int is_due(const struct shared_queue *shared)
+{
+    return !shared->tried || clock_ms() - shared->tried_ms >= shared->retry_ms;
 }
 
 static int queue_get_ready(struct shared_queue *shared)
@@ -118,7 +123,7 @@ static int queue_get_ready(struct shared_queue *shared)
         return 0; /* another thread was faster while this one closed */
     if (shared->changing)
         return shared->result ? shared->result : SYNCQ_ERR_NO_HELPER;
-    if (shared->tried && clock_ms() - shared->tried_ms < shared->retry_ms)
+    if (!is_due(shared) || shared->in_background || shared->unwanted)
         return shared->result ? shared->result : SYNCQ_ERR_DETACHED;
     queue_open(shared);
     return shared->result;
@@ -148,34 +153,28 @@ void shared_queue_put(struct shared_queue *shared)
     pthread_mutex_unlock(&shared->mutex);
 }
 
+void shared_queue_set_use(struct shared_queue *shared, int wanted,
+                          int in_background)
+{
+    pthread_mutex_lock(&shared->mutex);
+    shared->unwanted = !wanted;
+    shared->in_background = in_background;
+    pthread_mutex_unlock(&shared->mutex);
+}
+
 void shared_queue_check(struct shared_queue *shared)
 {
     pthread_mutex_lock(&shared->mutex);
     if (shared->queue && !shared->retired &&
-        syncq_queue_usable(shared->queue) == SYNCQ_ERR_DETACHED) {
+        (shared->unwanted ||
+         syncq_queue_usable(shared->queue) == SYNCQ_ERR_DETACHED)) {
         shared->retired = 1;
         shared->result = SYNCQ_ERR_DETACHED;
     }
     if (shared->queue && shared->retired && !shared->user_count)
         queue_close(shared);
+    if (!shared->queue && shared->in_background && !shared->unwanted &&
+        !shared->changing && is_due(shared))
+        queue_open(shared);
     pthread_mutex_unlock(&shared->mutex);
-}
-
-void shared_queue_report(struct shared_queue *shared, const char *obstacle)
-{
-    const char *text = obstacle ? obstacle : "";
-    int news;
-
-    pthread_mutex_lock(&shared->mutex);
-    news = !shared->reported ||
-           strncmp(shared->obstacle, text, OBSTACLE_SIZE - 1) != 0;
-    if (news) {
-        shared->reported = 1;
-        (void)snprintf(shared->obstacle, OBSTACLE_SIZE, "%s", text);
-    }
-    pthread_mutex_unlock(&shared->mutex);
-    if (news && obstacle)
-        log_warning("not capturing mail: %s", obstacle);
-    else if (news)
-        log_info("capturing mail into %s", shared->directory);
 }

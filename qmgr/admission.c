@@ -59,8 +59,8 @@ static void admission_on_cancelled(void *context, int failed)
     struct timeval second = {1, 0};
     struct admission_cancel *cancel = context;
     struct backlog *backlog = cancel->admission->backlog;
-    struct message *message =
-        message_find_sequence(&backlog->qmgr->messages, cancel->sequence);
+    struct message *message = message_find_sequence(
+        &backlog->qmgr->messages, backlog->number, cancel->sequence);
 
     /*
      * Without a mark the entry still says so.  A latched queue never gets one:
@@ -250,7 +250,8 @@ static void admission_on_tick(int fd, short events, void *context)
     while (looked++ < ADMISSION_FEW && admission->count > 0) {
         uint32_t i = admission->next < admission->count ? admission->next : 0;
         struct message *message = message_find_sequence(
-            &admission->backlog->qmgr->messages, admission->waiting[i]);
+            &admission->backlog->qmgr->messages, admission->backlog->number,
+            admission->waiting[i]);
 
         if (message == NULL || message->stage != MESSAGE_CHECKING ||
             admission_check(admission, message)) {
@@ -277,6 +278,7 @@ static void admission_on_file(struct admission *admission, const char *name)
         struct message *next = message_next_id(message);
 
         if (message->origin == MESSAGE_QUEUE &&
+            message->file == admission->backlog->number &&
             message->stage == MESSAGE_CHECKING)
             (void)admission_check(admission, message);
         message = next;

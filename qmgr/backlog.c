@@ -12,8 +12,8 @@
 #include "program/log.h"
 #include "qmgr/admission.h"
 #include "qmgr/arrivals.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/committer.h"
-#include "qmgr/delivery_file.h"
 #include "qmgr/gate.h"
 #include "qmgr/identify.h"
 #include "qmgr/importer.h"
@@ -32,15 +32,18 @@ static void backlog_set_reason(struct backlog *backlog, const char *reason)
         return;
     (void)snprintf(backlog->reason, sizeof(backlog->reason), "%s", reason);
     if (*reason != '\0')
-        log_warning("queue %s: %s; mail goes out from Postfix's own files",
-                    backlog->qmgr->config.queue_directory, reason);
+        log_warning("queue %s: %s; %s", backlog->directory, reason,
+                    backlog->qmgr->backlogs->files.count > 1
+                        ? "its mail waits"
+                        : "mail goes out from Postfix's own files");
     else
-        log_info("queue %s: in use", backlog->qmgr->config.queue_directory);
+        log_info("queue %s: in use", backlog->directory);
 }
 
 int backlog_accepts(const struct backlog *backlog)
 {
-    return backlog->queue != NULL && backlog->identified && !backlog->latched;
+    return backlog->queue != NULL && backlog->identified && !backlog->latched &&
+           !backlog->drain && !syncq_queue_draining(backlog->queue);
 }
 
 int backlog_is_settled(const struct backlog *backlog)
@@ -53,7 +56,7 @@ static void backlog_drop_partial(struct message *message, void *context)
 {
     struct backlog *backlog = context;
 
-    if (message->stage == MESSAGE_PARTIAL &&
+    if (message->file == backlog->number && message->stage == MESSAGE_PARTIAL &&
         message_slots(message)[0] == SYNCQ_SLOT_NONE)
         message_remove(&backlog->qmgr->messages, message);
 }
@@ -95,17 +98,30 @@ static int backlog_open_parts(struct backlog *backlog)
     return 0;
 }
 
+/* With its own run directory, for which its UUID is needed. */
+static int backlog_open_queue(struct backlog *backlog)
+{
+    struct syncq_queue_status status;
+    struct config one;
+    int result = files_config(&backlog->qmgr->config, backlog->directory, &one);
+
+    if (result == 0 && backlog->lock < 0)
+        result = syncq_manager_lock(backlog->directory, &backlog->lock);
+    if (result == 0)
+        result = syncq_queue_open(one.queue_directory, one.run_directory,
+                                  SYNCQ_OPEN_WRITE, &backlog->queue);
+    if (result == 0)
+        result = syncq_queue_status(backlog->queue, &status);
+    if (result == 0)
+        memcpy(backlog->uuid, status.uuid, sizeof(backlog->uuid));
+    files_config_clear(&one);
+    return result;
+}
+
 static int backlog_open(struct backlog *backlog)
 {
-    const struct config *config = &backlog->qmgr->config;
-    int result = 0;
+    int result = backlog_open_queue(backlog);
 
-    if (backlog->lock < 0)
-        result = syncq_manager_lock(config->queue_directory, &backlog->lock);
-    if (result == 0)
-        result =
-            syncq_queue_open(config->queue_directory, config->run_directory,
-                             SYNCQ_OPEN_WRITE, &backlog->queue);
     if (result == 0)
         result = backlog_open_parts(backlog);
     if (result == 0)
@@ -117,13 +133,11 @@ static int backlog_open(struct backlog *backlog)
     return result;
 }
 
-/* An agent finished this recipient while no manager was there. */
-static void backlog_on_leftover(void *context, uint64_t sequence,
-                                uint32_t recipient)
+void backlog_finish_recipient(struct backlog *backlog, uint64_t sequence,
+                              uint32_t recipient)
 {
-    struct backlog *backlog = context;
-    struct message *message =
-        message_find_sequence(&backlog->qmgr->messages, sequence);
+    struct message *message = message_find_sequence(&backlog->qmgr->messages,
+                                                    backlog->number, sequence);
     uint32_t i;
 
     for (i = 0; message != NULL && i < message->part_count; i++) {
@@ -151,8 +165,7 @@ static void backlog_attach(struct backlog *backlog)
     backlog_set_reason(backlog, "");
     backlog_walk(backlog);
     marks_note_finished(backlog->marks);
-    (void)delivery_files_recover(backlog->qmgr->files, backlog_on_leftover,
-                                 backlog);
+    backlogs_recover_files(backlog->qmgr->backlogs, backlog->qmgr);
     gate_apply(backlog->qmgr->gate, backlog->queue);
     backlog->identify = identify_new(backlog);
     backlog->retire = retire_new(backlog);
@@ -171,13 +184,11 @@ static void backlog_look(struct backlog *backlog)
          * What the new channel's recovery made of the entries is unknown to
          * every message in memory: start afresh, from the files.
          */
-        log_warning("queue %s: %s; starting again",
-                    backlog->qmgr->config.queue_directory,
+        log_warning("queue %s: %s; starting again", backlog->directory,
                     syncq_strerror(result));
         exit(0); /* the guard asks master(8) for a new one */
     }
-    (void)delivery_files_recover(backlog->qmgr->files, backlog_on_leftover,
-                                 backlog);
+    backlogs_recover_files(backlog->qmgr->backlogs, backlog->qmgr);
 }
 
 static void backlog_on_tick(int fd, short events, void *context)
@@ -202,16 +213,23 @@ static void backlog_on_tick(int fd, short events, void *context)
         backlog_set_reason(backlog, syncq_strerror(result));
 }
 
-struct backlog *backlog_new(struct qmgr *qmgr)
+struct backlog *backlog_new(struct qmgr *qmgr, uint8_t number,
+                            const struct files_one *file)
 {
     struct backlog *backlog = memory_new(sizeof(*backlog));
 
     backlog->qmgr = qmgr;
+    backlog->number = number;
+    backlog->directory = file->directory;
+    backlog->drain = file->drain;
     backlog->lock = -1;
     backlog->timer = evtimer_new(qmgr->base, backlog_on_tick, backlog);
-    qmgr->backlog = backlog;
-    backlog_on_tick(-1, 0, backlog);
     return backlog;
+}
+
+void backlog_start(struct backlog *backlog)
+{
+    backlog_on_tick(-1, 0, backlog);
 }
 
 void backlog_free(struct backlog *backlog)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backlog.h - the queue as the manager has it open
+ * backlog.h - one queue file as the manager has it open
  *
  * While there is no helper, the queue cannot be opened, or somebody else has
  * the manager lock, `queue` is NULL and an attempt is made every second; mail
@@ -16,6 +16,7 @@
 #include "module/envelope.h"
 #include "module/groups.h"
 #include "module/queue.h"
+#include "program/files.h"
 #include "qmgr/context.h"
 
 struct admission;
@@ -26,8 +27,12 @@ struct retire;
 
 struct backlog {
     struct qmgr *qmgr;
-    struct syncq_queue *queue; /* NULL: not open */
-    int lock;                  /* manager lock, or -1 */
+    uint8_t number;                /* in the list of all; in each message */
+    int drain;                     /* takes nothing new */
+    const char *directory;         /* the list's */
+    uint8_t uuid[SYNCQ_UUID_SIZE]; /* while it is open */
+    struct syncq_queue *queue;     /* NULL: not open */
+    int lock;                      /* manager lock, or -1 */
     struct committer *committer;
     struct marks *marks;
     struct arrivals *arrivals;
@@ -42,11 +47,15 @@ struct backlog {
     struct identify *identify;
 };
 
-struct backlog *backlog_new(struct qmgr *qmgr);
+/* file must outlive it. */
+struct backlog *backlog_new(struct qmgr *qmgr, uint8_t number,
+                            const struct files_one *file);
+/* Try to open it now, and from now on. */
+void backlog_start(struct backlog *backlog);
 /* Marks are flushed before, by whoever stops the process. */
 void backlog_free(struct backlog *backlog);
 
-/* Every message of the queue is known and records can be added. */
+/* Every message of the queue is known and new ones can be added. */
 int backlog_accepts(const struct backlog *backlog);
 /* Files may be looked at: the queue is known, or it is not there at all. */
 int backlog_is_settled(const struct backlog *backlog);
@@ -73,6 +82,10 @@ struct message *backlog_collect(struct backlog *backlog,
  * to the held ones, by their states.
  */
 void backlog_place(struct backlog *backlog, struct message *message);
+
+/* An agent finished this recipient while no manager was there. */
+void backlog_finish_recipient(struct backlog *backlog, uint64_t sequence,
+                              uint32_t recipient);
 
 /* Look at every entry for messages that no arrival told of. */
 void backlog_walk(struct backlog *backlog);

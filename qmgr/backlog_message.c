@@ -61,7 +61,8 @@ struct message *backlog_collect(struct backlog *backlog,
                                 const struct syncq_entry_view *view)
 {
     struct message_table *table = &backlog->qmgr->messages;
-    struct message *message = message_find_sequence(table, view->sequence);
+    struct message *message =
+        message_find_sequence(table, backlog->number, view->sequence);
 
     if (message == NULL) {
         /*
@@ -70,7 +71,8 @@ struct message *backlog_collect(struct backlog *backlog,
          */
         if (syncq_status_is_final(view->state.status) && view->part == 0)
             return NULL;
-        message = message_add_queue(table, view->sequence, view->part_count);
+        message = message_add_queue(table, backlog->number, view->sequence,
+                                    view->part_count);
     }
     if (message->stage != MESSAGE_PARTIAL ||
         view->part >= message->part_count ||
@@ -164,15 +166,18 @@ void backlog_lose(struct backlog *backlog, struct message *message, int error)
 /* Without groups mail flows on; they are built again, but not for ever. */
 static void backlog_forget_groups(struct message *message, void *context)
 {
-    (void)context;
-    message->flags &= (uint8_t)~MESSAGE_GROUPED;
+    const struct backlog *backlog = context;
+
+    if (message->file == backlog->number)
+        message->flags &= (uint8_t)~MESSAGE_GROUPED;
 }
 
 static void backlog_groups_failed(struct backlog *backlog)
 {
     syncq_groups_free(backlog->groups);
     backlog->groups = NULL;
-    message_visit_queue(&backlog->qmgr->messages, backlog_forget_groups, NULL);
+    message_visit_queue(&backlog->qmgr->messages, backlog_forget_groups,
+                        backlog);
     log_warning("the groups by domain failed; %s",
                 backlog->groups_failures < BACKLOG_GROUPS_FAILURES_MAX
                     ? "building them again"

@@ -27,7 +27,7 @@ struct qmgr {
     struct resolver *resolver;    /* trivial-rewrite */
     struct scheduler *scheduler;  /* transports and destinations */
     struct delivery_files *files; /* Q/syncq */
-    struct backlog *backlog;      /* the queue, when it can be opened */
+    struct backlogs *backlogs;    /* the queue files, each when it is there */
     struct importer *importer;    /* Postfix's own queue files */
     struct taken *taken;          /* ids delivered from Postfix's files */
     struct gate *gate;            /* may the milter capture */

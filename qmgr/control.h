@@ -6,6 +6,7 @@
  *   {"verb":"release","all":true}  or  "ids":["ID",...]   held mail goes out
  *   {"verb":"retry","all":true}    or  "ids":["ID",...]   waiting mail is due
  *
+ * "queue_directory":"DIRECTORY" means one of several queue files.
  * An id is a queue id or a sequence number as `syncq list` prints it.  Answers
  * have "ok":true, or "ok":false and "error"; a change is durable before it is
  * answered.  Root, the mail owner and members of the group syncq may ask.

@@ -7,7 +7,7 @@
 #include "module/listing.h"
 #include "module/read.h"
 #include "program/log.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/gate.h"
 #include "qmgr/marks.h"
 #include "qmgr/memory.h"
@@ -29,9 +29,14 @@ static int control_wants(const struct control_change *change,
                          const struct message *message)
 {
     const json_t *ids = json_object_get(change->request, "ids");
+    const char *directory =
+        json_string_value(json_object_get(change->request, "queue_directory"));
     char sequence[32];
     size_t i;
 
+    if (directory != NULL &&
+        strcmp(directory, backlog_of(change->qmgr, message)->directory) != 0)
+        return 0;
     if (json_is_true(json_object_get(change->request, "all")))
         return 1;
     syncq_sequence_text(message->sequence, sequence);
@@ -63,7 +68,7 @@ static int control_read(const struct backlog *backlog, struct message *message,
 static json_int_t control_change_parts(struct control_change *change,
                                        struct message *message)
 {
-    struct backlog *backlog = change->qmgr->backlog;
+    struct backlog *backlog = backlog_of(change->qmgr, message);
     json_int_t changed = 0;
     uint32_t i;
 
@@ -90,7 +95,7 @@ static json_int_t control_change_parts(struct control_change *change,
 static void control_visit(struct message *message, void *context)
 {
     struct control_change *change = context;
-    struct backlog *backlog = change->qmgr->backlog;
+    struct backlog *backlog = backlog_of(change->qmgr, message);
     struct syncq_record record;
     json_int_t changed;
     int grouped;
@@ -134,18 +139,31 @@ static void control_on_durable(void *context, int failed)
     free(change);
 }
 
+/* Why nothing can be changed now, or NULL.  A queue file that is missing does
+ * not stop the others. */
+static const char *control_obstacle(const struct backlogs *backlogs)
+{
+    unsigned i, open = 0;
+
+    for (i = 0; i < backlogs->count; i++) {
+        if (!backlog_is_settled(backlogs->list[i]))
+            return "still reading the queue; try again";
+        open += backlogs->list[i]->queue != NULL;
+    }
+    return open > 0 ? NULL : backlogs->list[0]->reason;
+}
+
 static void control_run_change(struct qmgr *qmgr, const json_t *request,
                                int release,
                                void (*answer)(void *context, json_t *object),
                                void *context)
 {
     struct control_change *change;
+    const char *obstacle;
 
-    if (qmgr->backlog->queue == NULL || !qmgr->backlog->identified) {
-        answer(context, json_pack("{s:b,s:s}", "ok", 0, "error",
-                                  qmgr->backlog->queue == NULL
-                                      ? qmgr->backlog->reason
-                                      : "still reading the queue; try again"));
+    obstacle = control_obstacle(qmgr->backlogs);
+    if (obstacle != NULL) {
+        answer(context, json_pack("{s:b,s:s}", "ok", 0, "error", obstacle));
         return;
     }
     change = memory_new(sizeof(*change));
@@ -156,7 +174,7 @@ static void control_run_change(struct qmgr *qmgr, const json_t *request,
     change->context = context;
     message_visit_queue(&qmgr->messages, control_visit, change);
     change->request = NULL; /* the caller's */
-    marks_flush(qmgr->backlog->marks, control_on_durable, change);
+    backlogs_flush(qmgr->backlogs, control_on_durable, change);
 }
 
 struct control_counts {
@@ -188,20 +206,51 @@ static void control_count(struct message *message, void *context)
     }
 }
 
+static const char *control_queue_text(const struct backlog *backlog)
+{
+    return backlog->queue == NULL || backlog->latched ? backlog->reason
+                                                      : "in use";
+}
+
+static json_t *control_files(const struct backlogs *backlogs)
+{
+    json_t *array = json_array();
+    unsigned i;
+
+    for (i = 0; i < backlogs->count; i++) {
+        const struct backlog *backlog = backlogs->list[i];
+
+        (void)json_array_append_new(
+            array, json_pack("{s:s,s:s,s:b,s:b}", "queue_directory",
+                             backlog->directory, "queue",
+                             control_queue_text(backlog), "identified",
+                             backlog->identified, "drain", backlog->drain));
+    }
+    return array;
+}
+
 static json_t *control_status(struct qmgr *qmgr)
 {
-    const struct backlog *backlog = qmgr->backlog;
+    const struct backlogs *backlogs = qmgr->backlogs;
     struct control_counts counts = {0};
+    const char *queue = "in use";
+    int identified = 1;
+    unsigned i;
 
+    for (i = backlogs->count; i-- > 0;) {
+        identified &= backlogs->list[i]->identified;
+        if (strcmp(control_queue_text(backlogs->list[i]), "in use") != 0)
+            queue = control_queue_text(backlogs->list[i]);
+    }
     message_visit_queue(&qmgr->messages, control_count, &counts);
-    return json_pack(
-        "{s:b,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "queue",
-        backlog->queue == NULL || backlog->latched ? backlog->reason : "in use",
-        "identified", backlog->identified, "gate", gate_reason(qmgr->gate),
-        "checking", counts.checking, "waiting", counts.waiting, "active",
-        counts.active, "held", counts.held, "aside", counts.aside, "passes",
-        (json_int_t)qmgr->active_count, "deliveries",
-        (json_int_t)scheduler_running(qmgr->scheduler));
+    return json_pack("{s:b,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "ok",
+                     1, "queue", queue, "identified", identified, "gate",
+                     gate_reason(qmgr->gate), "checking", counts.checking,
+                     "waiting", counts.waiting, "active", counts.active, "held",
+                     counts.held, "aside", counts.aside, "passes",
+                     (json_int_t)qmgr->active_count, "deliveries",
+                     (json_int_t)scheduler_running(qmgr->scheduler), "files",
+                     control_files(backlogs));
 }
 
 void control_verb_run(struct qmgr *qmgr, const json_t *request,

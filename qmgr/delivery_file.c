@@ -15,6 +15,7 @@
 
 #include "postfix/queue_file.h"
 #include "program/log.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/delivery_trailer.h"
 #include "qmgr/memory.h"
 #include "qmgr/pass.h"
@@ -116,8 +117,9 @@ int delivery_file_write(struct pass *pass, const uint8_t *content,
                               &size);
     if (result != 0)
         goto out;
-    trailer = delivery_trailer_build(pass->message->sequence, recipients,
-                                     offsets, count, &trailer_size);
+    trailer = delivery_trailer_build(
+        backlog_of(pass->qmgr, pass->message)->uuid, pass->message->sequence,
+        recipients, offsets, count, &trailer_size);
     result = delivery_file_place(pass, bytes, size, trailer, trailer_size);
     for (i = 0; i < count && result == 0; i++)
         pass->works[i].offset = offsets[i];
@@ -139,18 +141,15 @@ void delivery_file_remove(const struct pass *pass)
 }
 
 unsigned delivery_files_recover(struct delivery_files *files,
-                                void (*done)(void *context, uint64_t sequence,
-                                             uint32_t recipient),
-                                void *context)
+                                const struct leftovers_taker *taker)
 {
     if (files->recovered) {
-        leftovers_retry(&files->leftovers, done, context);
+        leftovers_retry(&files->leftovers, taker);
         return files->leftovers.count;
     }
     files->recovered = 1;
-    leftovers_recover(&files->leftovers, DELIVERY_FILE_DIRECTORY, done,
-                      context);
-    leftovers_recover(&files->leftovers, DELIVERY_FILE_ON_DISK, done, context);
+    leftovers_recover(&files->leftovers, DELIVERY_FILE_DIRECTORY, taker);
+    leftovers_recover(&files->leftovers, DELIVERY_FILE_ON_DISK, taker);
     return files->leftovers.count;
 }
 

@@ -9,9 +9,10 @@
  *
  *   offset  size  field (integers are little-endian)
  *        0     8  magic      DELIVERY_FILE_MAGIC
- *        8     8  sequence   of the message
- *       16     8  count      of recipients
- *       24   16n  recipients: u64 number in the envelope, u64 offset of its R
+ *        8    16  uuid       of the queue file that has the message
+ *       24     8  sequence   of the message there
+ *       32     8  count      of recipients
+ *       40   16n  recipients: u64 number in the envelope, u64 offset of its R
  *             8  checksum    XXH3-64 of the bytes from magic on
  *             8  size        of all of this, the last bytes of the file
  *
@@ -24,13 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qmgr/leftovers.h"
+
 struct delivery_files;
 struct pass;
 struct qmgr;
 
 #define DELIVERY_FILE_DIRECTORY      "syncq"
 #define DELIVERY_FILE_ON_DISK        "syncqdisk"
-#define DELIVERY_FILE_MAGIC          UINT64_C(0x454c494651435953) /* "SYCQFILE" */
+#define DELIVERY_FILE_MAGIC          UINT64_C(0x324c494651435953) /* "SYCQFIL2" */
 #define DELIVERY_FILE_SIZE_MAX       (UINT64_C(1) << 20) /* bytes in a tmpfs */
 #define DELIVERY_FILE_RECIPIENTS_MAX UINT64_C(1000000)
 
@@ -50,14 +53,13 @@ void delivery_file_remove(const struct pass *pass);
 
 /*
  * Read the marks of every file that an earlier manager has left, remove it,
- * and call done for each recipient that was finished.  Files that an agent has
- * still locked stay; the number of them is returned.  Before any file is
- * written, then again while the number is not 0.
+ * and tell the taker of each recipient that was finished.  Files that an agent
+ * has still locked, or whose queue file is not there (leftovers.h), stay; the
+ * number of them is returned.  Before any file is written, then again while
+ * the number is not 0.
  */
 unsigned delivery_files_recover(struct delivery_files *files,
-                                void (*done)(void *context, uint64_t sequence,
-                                             uint32_t recipient),
-                                void *context);
+                                const struct leftovers_taker *taker);
 
 /* True when a left-over file of this id is still in use. */
 int delivery_file_is_locked(const struct delivery_files *files,

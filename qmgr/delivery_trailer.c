@@ -7,7 +7,7 @@
 #include "qmgr/delivery_file.h"
 #include "qmgr/memory.h"
 
-#define TRAILER_HEAD 24 /* magic, sequence, count */
+#define TRAILER_HEAD 40 /* magic, UUID, sequence, count */
 #define TRAILER_PAIR 16
 #define TRAILER_TAIL 16 /* checksum, size */
 
@@ -24,7 +24,8 @@ static uint64_t trailer_get(const uint8_t *at)
     return value;
 }
 
-uint8_t *delivery_trailer_build(uint64_t sequence, const uint32_t *recipients,
+uint8_t *delivery_trailer_build(const uint8_t uuid[SYNCQ_UUID_SIZE],
+                                uint64_t sequence, const uint32_t *recipients,
                                 const uint64_t *offsets, uint32_t count,
                                 size_t *size)
 {
@@ -33,8 +34,9 @@ uint8_t *delivery_trailer_build(uint64_t sequence, const uint32_t *recipients,
     uint32_t i;
 
     trailer_put(trailer, DELIVERY_FILE_MAGIC);
-    trailer_put(trailer + 8, sequence);
-    trailer_put(trailer + 16, count);
+    memcpy(trailer + 8, uuid, SYNCQ_UUID_SIZE);
+    trailer_put(trailer + 24, sequence);
+    trailer_put(trailer + 32, count);
     for (i = 0; i < count; i++) {
         uint8_t *pair = trailer + TRAILER_HEAD + (size_t)i * TRAILER_PAIR;
 
@@ -60,14 +62,15 @@ int delivery_trailer_read(const uint8_t *file, size_t size,
     if (own < TRAILER_HEAD + TRAILER_TAIL || own > size)
         return 0;
     start = file + size - own;
-    count = trailer_get(start + 16);
+    count = trailer_get(start + 32);
     if (trailer_get(start) != DELIVERY_FILE_MAGIC ||
         count > DELIVERY_FILE_RECIPIENTS_MAX ||
         own != TRAILER_HEAD + count * TRAILER_PAIR + TRAILER_TAIL ||
         trailer_get(file + size - 16) !=
             XXH3_64bits(start, (size_t)own - TRAILER_TAIL))
         return 0;
-    trailer->sequence = trailer_get(start + 8);
+    memcpy(trailer->uuid, start + 8, SYNCQ_UUID_SIZE);
+    trailer->sequence = trailer_get(start + 24);
     trailer->count = (uint32_t)count;
     trailer->pairs = start + TRAILER_HEAD;
     for (i = 0; i < trailer->count; i++) {

@@ -8,12 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "module/key.h"
+
 /* The caller frees it. */
-uint8_t *delivery_trailer_build(uint64_t sequence, const uint32_t *recipients,
+uint8_t *delivery_trailer_build(const uint8_t uuid[SYNCQ_UUID_SIZE],
+                                uint64_t sequence, const uint32_t *recipients,
                                 const uint64_t *offsets, uint32_t count,
                                 size_t *size);
 
 struct delivery_trailer {
+    uint8_t uuid[SYNCQ_UUID_SIZE]; /* of the queue file */
     uint64_t sequence;
     uint32_t count;
     const uint8_t *pairs; /* into the file's bytes */

@@ -22,7 +22,8 @@ static void identify_want(struct message *message, void *context)
 {
     struct identify *identify = context;
 
-    if (message->stage != MESSAGE_WAITING && message->stage != MESSAGE_HELD)
+    if (message->file != identify->backlog->number ||
+        (message->stage != MESSAGE_WAITING && message->stage != MESSAGE_HELD))
         return;
     if (message->queue_id != NULL && (message->flags & MESSAGE_GROUPED))
         return;
@@ -37,8 +38,8 @@ static void identify_want(struct message *message, void *context)
 static void identify_one(struct identify *identify, uint64_t sequence)
 {
     struct backlog *backlog = identify->backlog;
-    struct message *message =
-        message_find_sequence(&backlog->qmgr->messages, sequence);
+    struct message *message = message_find_sequence(&backlog->qmgr->messages,
+                                                    backlog->number, sequence);
     struct syncq_entry_view view;
     struct syncq_record record = {0};
     int result;

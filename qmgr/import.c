@@ -21,7 +21,7 @@
 #include "module/read.h"
 #include "postfix/queue_file.h"
 #include "program/log.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/committer.h"
 #include "qmgr/importer.h"
 #include "qmgr/marks.h"
@@ -39,6 +39,8 @@
 struct import {
     struct qmgr *qmgr;
     struct message *message; /* stands for the id */
+    struct backlog *backlog; /* of the queue file that is to take it */
+    uint64_t tried;          /* a bit for each that was asked */
     struct message_file content;
     struct queue_file file;
     uint32_t next_attempt_s;
@@ -57,7 +59,7 @@ unsigned import_under_way(void)
 int import_is_same(struct qmgr *qmgr, const struct message *message,
                    const char *queue_name)
 {
-    struct syncq_queue *queue = qmgr->backlog->queue;
+    struct syncq_queue *queue = backlog_of(qmgr, message)->queue;
     struct syncq_entry_view view;
     struct syncq_record record;
     int same;
@@ -130,7 +132,7 @@ static void import_free(struct import *import)
 static void import_make_ready(struct import *import)
 {
     struct qmgr *qmgr = import->qmgr;
-    struct backlog *backlog = qmgr->backlog;
+    struct backlog *backlog = import->backlog;
     struct message *message = NULL;
     uint32_t i;
 
@@ -147,13 +149,15 @@ static void import_make_ready(struct import *import)
             message = whole;
     }
     if (message == NULL)
-        message = message_find_sequence(&qmgr->messages, import->job.sequence);
+        message = message_find_sequence(&qmgr->messages, backlog->number,
+                                        import->job.sequence);
     if (message == NULL)
         return;
+    /* A queue file that is not there may hold a capture of the same mail. */
     taken_add(
         qmgr->taken, import->message->queue_id,
         syncq_envelope_attribute_text(&import->file.envelope, "arrival", ""),
-        0);
+        backlogs_lack_one(qmgr->backlogs));
     message_set_id(&qmgr->messages, message, import->message->queue_id);
     message->flags |= MESSAGE_IMPORT;
     message->flags |= import->message->flags;
@@ -184,8 +188,26 @@ static void import_note_cancelled(const struct import *import)
 
     for (i = 0;
          import->job.slots != NULL && i < import->file.envelope.part_count; i++)
-        marks_note(import->qmgr->backlog->marks, import->job.slots[i],
+        marks_note(import->backlog->marks, import->job.slots[i],
                    import->job.sequence);
+}
+
+static void import_submit(struct import *import);
+
+/* Nothing of it is in that queue file: another one may take it. */
+static int import_try_next(struct import *import)
+{
+    struct backlog *next;
+
+    if (import->job.result == 0 || import->job.result == ECANCELED ||
+        import->job.slots != NULL)
+        return 0;
+    next = backlogs_choose(import->qmgr->backlogs, import->tried);
+    if (next == NULL)
+        return 0;
+    import->backlog = next;
+    import_submit(import);
+    return 1;
 }
 
 static void import_on_done(struct committer_job *job, void *context)
@@ -194,6 +216,8 @@ static void import_on_done(struct committer_job *job, void *context)
     struct qmgr *qmgr = import->qmgr;
     struct message *message = import->message;
 
+    if (import_try_next(import))
+        return;
     if (job->result == ECANCELED) {
         message_remove(&qmgr->messages, message);
     } else if (job->result != 0) {
@@ -232,7 +256,8 @@ static void import_submit(struct import *import)
     job->file = import->path;
     job->done = import_on_done;
     job->context = import;
-    committer_submit(import->qmgr->backlog->committer, job);
+    import->tried |= UINT64_C(1) << import->backlog->number;
+    committer_submit(import->backlog->committer, job);
 }
 
 /* Probes live for seconds; without recipients there is only a report left. */
@@ -277,7 +302,8 @@ static void import_start(struct import *import, const char *queue_name)
     /* What comes from deferred/ was released, or was never to be held. */
     import->hold = resolver_rules_hold(envelope->instructions) &&
                    strcmp(queue_name, "deferred") != 0;
-    if (backlog_accepts(import->qmgr->backlog) && import_is_wanted(import) &&
+    import->backlog = backlogs_choose(import->qmgr->backlogs, 0);
+    if (import->backlog != NULL && import_is_wanted(import) &&
         syncq_envelope_group(envelope) == 0 && import_identify(import) == 0) {
         import_submit(import);
         return;

@@ -12,8 +12,7 @@
 #include <sys/stat.h>
 
 #include "program/log.h"
-#include "qmgr/arrivals.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/import.h"
 #include "qmgr/memory.h"
 #include "qmgr/message_file.h"
@@ -80,7 +79,7 @@ static int importer_may_take(struct importer *importer, const char *queue_id)
             message->stage == MESSAGE_WAITING) {
             if (importer->current == IMPORTER_DEFERRED &&
                 (importer->flags & MESSAGE_NOW) == 0 &&
-                !backlog_accepts(qmgr->backlog))
+                !backlogs_accept(qmgr->backlogs))
                 return 0; /* its timer knows when */
             retry_remove(qmgr->retry, message);
             message_remove(&qmgr->messages, message);
@@ -145,10 +144,10 @@ static void importer_on_turn(int fd, short events, void *context)
 
     (void)fd;
     (void)events;
-    if (qmgr->stopping || !backlog_is_settled(qmgr->backlog))
+    if (qmgr->stopping || !backlogs_are_settled(qmgr->backlogs))
         return;
     /* A capture is announced before its file can be seen: read that first. */
-    arrivals_drain(qmgr->backlog);
+    backlogs_drain_arrivals(qmgr->backlogs);
     for (count = 0; count < IMPORTER_BATCH; count++) {
         if (import_under_way() >= IMPORTER_UNDER_WAY)
             return; /* the end of one wakes us */

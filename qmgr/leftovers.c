@@ -55,25 +55,28 @@ static void leftovers_keep(struct leftovers *leftovers, const char *directory,
     last->queue_id = memory_text(queue_id);
 }
 
-/* What is torn or not ours has no marks to offer: the mail goes out again. */
-static void leftovers_read(const uint8_t *bytes, size_t size,
-                           void (*done)(void *context, uint64_t sequence,
-                                        uint32_t recipient),
-                           void *context)
+/*
+ * What is torn or not ours has no marks to offer: the mail goes out again.
+ * False: nobody takes the marks now.
+ */
+static int leftovers_read(const uint8_t *bytes, size_t size,
+                          const struct leftovers_taker *taker)
 {
     struct delivery_trailer trailer;
     uint32_t i;
 
     if (!delivery_trailer_read(bytes, size, &trailer))
-        return;
+        return 1;
     for (i = 0; i < trailer.count; i++) {
         uint32_t recipient;
         uint64_t offset;
 
         delivery_trailer_get(&trailer, i, &recipient, &offset);
-        if (bytes[offset] == 'D')
-            done(context, trailer.sequence, recipient);
+        if (bytes[offset] == 'D' && !taker->done(taker->context, trailer.uuid,
+                                                 trailer.sequence, recipient))
+            return 0;
     }
+    return 1;
 }
 
 static int leftovers_load(int fd, uint8_t **bytes, size_t *size)
@@ -93,11 +96,9 @@ static int leftovers_load(int fd, uint8_t **bytes, size_t *size)
     return got < 0 ? errno : EIO;
 }
 
-/* 0, or EWOULDBLOCK when an agent has it. */
+/* 0, or EWOULDBLOCK when an agent has it or nobody takes its marks. */
 static int leftovers_one(int directory, const char *name,
-                         void (*done)(void *context, uint64_t sequence,
-                                      uint32_t recipient),
-                         void *context)
+                         const struct leftovers_taker *taker)
 {
     uint8_t *bytes = NULL;
     size_t size = 0;
@@ -112,9 +113,11 @@ static int leftovers_one(int directory, const char *name,
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         result = EWOULDBLOCK;
     } else {
-        if (leftovers_load(fd, &bytes, &size) == 0)
-            leftovers_read(bytes, size, done, context);
-        (void)unlinkat(directory, name, 0);
+        if (leftovers_load(fd, &bytes, &size) == 0 &&
+            !leftovers_read(bytes, size, taker))
+            result = EWOULDBLOCK;
+        else
+            (void)unlinkat(directory, name, 0);
     }
     free(bytes);
     (void)close(fd);
@@ -122,9 +125,7 @@ static int leftovers_one(int directory, const char *name,
 }
 
 void leftovers_recover(struct leftovers *leftovers, const char *directory,
-                       void (*done)(void *context, uint64_t sequence,
-                                    uint32_t recipient),
-                       void *context)
+                       const struct leftovers_taker *taker)
 {
     DIR *entries = opendir(directory);
     struct dirent *entry;
@@ -138,17 +139,14 @@ void leftovers_recover(struct leftovers *leftovers, const char *directory,
         if (strncmp(entry->d_name, "new.", 4) == 0)
             (void)unlinkat(dirfd(entries), entry->d_name, 0);
         else if (queue_id_valid(entry->d_name) &&
-                 leftovers_one(dirfd(entries), entry->d_name, done, context) !=
-                     0)
+                 leftovers_one(dirfd(entries), entry->d_name, taker) != 0)
             leftovers_keep(leftovers, directory, entry->d_name);
     }
     (void)closedir(entries);
 }
 
 void leftovers_retry(struct leftovers *leftovers,
-                     void (*done)(void *context, uint64_t sequence,
-                                  uint32_t recipient),
-                     void *context)
+                     const struct leftovers_taker *taker)
 {
     struct leftovers old = *leftovers;
     unsigned i;
@@ -161,7 +159,7 @@ void leftovers_retry(struct leftovers *leftovers,
 
         if (directory < 0)
             continue;
-        if (leftovers_one(directory, file->queue_id, done, context) != 0)
+        if (leftovers_one(directory, file->queue_id, taker) != 0)
             leftovers_keep(leftovers, file->directory, file->queue_id);
         (void)close(directory);
     }

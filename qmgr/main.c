@@ -26,7 +26,7 @@
 #include "program/map_fault.h"
 #include "program/privilege.h"
 #include "qmgr/arguments.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/control.h"
 #include "qmgr/delivery_file.h"
 #include "qmgr/drain.h"
@@ -218,7 +218,8 @@ static void main_start(struct qmgr *qmgr, const struct arguments *arguments)
     if (qmgr->base == NULL)
         log_fatal(EX_OSERR, "cannot make an event loop");
     main_catch_signals(qmgr);
-    qmgr->taken = taken_new(qmgr->config.queue_directory);
+    (void)backlogs_new(qmgr);
+    qmgr->taken = taken_new(&qmgr->backlogs->files);
     qmgr->files = delivery_files_new();
     qmgr->retry = retry_new(qmgr);
     qmgr->resolver = resolver_new(qmgr);
@@ -226,7 +227,7 @@ static void main_start(struct qmgr *qmgr, const struct arguments *arguments)
     qmgr->gate = gate_new();
     gate_read(qmgr);
     qmgr->importer = importer_new(qmgr);
-    qmgr->backlog = backlog_new(qmgr);
+    backlogs_start(qmgr->backlogs);
     qmgr->control = control_new(qmgr);
     qmgr->service =
         service_new(qmgr, arguments->listen_count, arguments->is_fifo);

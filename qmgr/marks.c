@@ -120,8 +120,8 @@ static void marks_note_again(struct marks_job *job)
     for (i = 0; i < job->job.mark_count; i++)
         marks_note(marks, job->noted[i].slot, job->noted[i].sequence);
     if (now - marks->warned >= MARKS_WARN_S) {
-        log_warning("queue: cannot record what was delivered: %s",
-                    syncq_strerror(job->job.result));
+        log_warning("queue %s: cannot record what was delivered: %s",
+                    marks->backlog->directory, syncq_strerror(job->job.result));
         marks->warned = now;
     }
 }
@@ -222,8 +222,10 @@ void marks_flush(struct marks *marks, void (*done)(void *context, int failed),
  */
 static void marks_look_at_pass(struct pass *pass, void *context)
 {
-    (void)context;
-    if (pass->message->origin == MESSAGE_QUEUE && pass->requests > 0 &&
+    const struct marks *marks = context;
+
+    if (pass->message->origin == MESSAGE_QUEUE &&
+        pass->message->file == marks->backlog->number && pass->requests > 0 &&
         pass->agents_started && pass->work_count > 1 &&
         pass_read_back(pass, NULL))
         pass->source->progress(pass, NULL);
@@ -235,7 +237,7 @@ static void marks_on_timer(int fd, short events, void *context)
 
     (void)fd;
     (void)events;
-    pass_visit(marks_look_at_pass, NULL);
+    pass_visit(marks_look_at_pass, marks);
     if (marks->submitted == marks->finished)
         marks_submit_all(marks);
     (void)event_add(marks->timer, &marks->interval);

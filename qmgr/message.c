@@ -19,9 +19,9 @@ static uint64_t message_id_hash(const char *queue_id)
     return XXH3_64bits(queue_id, strlen(queue_id));
 }
 
-static uint64_t message_sequence_hash(uint64_t sequence)
+static uint64_t message_sequence_hash(uint8_t file, uint64_t sequence)
 {
-    return XXH3_64bits(&sequence, sizeof(sequence));
+    return XXH3_64bits_withSeed(&sequence, sizeof(sequence), file);
 }
 
 /* Chains are kept shorter than one on average. */
@@ -68,7 +68,8 @@ static void message_grow_sequences(struct message_table *table)
         while (message != NULL) {
             struct message *next = message->next_of_sequence;
             size_t chain =
-                message_sequence_hash(message->sequence) & (size - 1);
+                message_sequence_hash(message->file, message->sequence) &
+                (size - 1);
 
             message->next_of_sequence = chains[chain];
             chains[chain] = message;
@@ -95,13 +96,14 @@ void message_set_id(struct message_table *table, struct message *message,
     table->id_count++;
 }
 
-struct message *message_add_queue(struct message_table *table,
+struct message *message_add_queue(struct message_table *table, uint8_t file,
                                   uint64_t sequence, uint16_t part_count)
 {
     struct message *message = memory_new(sizeof(*message));
     size_t chain;
     uint16_t i;
 
+    message->file = file;
     message->sequence = sequence;
     message->part_count = part_count;
     message->origin = MESSAGE_QUEUE;
@@ -112,7 +114,7 @@ struct message *message_add_queue(struct message_table *table,
     for (i = 0; i < part_count; i++)
         message_slots(message)[i] = SYNCQ_SLOT_NONE;
     message_grow_sequences(table);
-    chain = message_sequence_hash(sequence) & (table->sequence_size - 1);
+    chain = message_sequence_hash(file, sequence) & (table->sequence_size - 1);
     message->next_of_sequence = table->by_sequence[chain];
     table->by_sequence[chain] = message;
     table->sequence_count++;
@@ -145,8 +147,8 @@ static void message_unlink_id(struct message_table *table,
 static void message_unlink_sequence(struct message_table *table,
                                     const struct message *message)
 {
-    size_t chain =
-        message_sequence_hash(message->sequence) & (table->sequence_size - 1);
+    size_t chain = message_sequence_hash(message->file, message->sequence) &
+                   (table->sequence_size - 1);
     struct message **at = &table->by_sequence[chain];
 
     while (*at != message)
@@ -207,15 +209,16 @@ void message_remove(struct message_table *table, struct message *message)
 }
 
 struct message *message_find_sequence(const struct message_table *table,
-                                      uint64_t sequence)
+                                      uint8_t file, uint64_t sequence)
 {
     struct message *message;
 
     if (table->sequence_size == 0)
         return NULL;
-    message = table->by_sequence[message_sequence_hash(sequence) &
+    message = table->by_sequence[message_sequence_hash(file, sequence) &
                                  (table->sequence_size - 1)];
-    while (message != NULL && message->sequence != sequence)
+    while (message != NULL &&
+           (message->sequence != sequence || message->file != file))
         message = message->next_of_sequence;
     return message;
 }

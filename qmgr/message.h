@@ -4,7 +4,8 @@
  *
  * Small on purpose, since there is one for each queued mail; what a delivery
  * pass needs beyond it is in struct pass.  A message of the queue is known by
- * its sequence number, and by its queue id once its record was read; one of
+ * its queue file's number and its sequence number, and by its queue id once its
+ * record was read; one of
  * Postfix's files by its queue id alone.  The same id can belong to two
  * messages of the queue for a moment: a cancelled import and its successor.
  */
@@ -56,6 +57,7 @@ struct message {
     uint32_t checking_since_s;
     uint16_t part_count, parts_seen;
     uint8_t origin, stage, flags;
+    uint8_t file; /* number of its queue file, see backlogs.h */
 };
 
 struct message_table {
@@ -64,7 +66,7 @@ struct message_table {
 };
 
 /* A new message in stage PARTIAL (queue) or PARKED (file), in the table. */
-struct message *message_add_queue(struct message_table *table,
+struct message *message_add_queue(struct message_table *table, uint8_t file,
                                   uint64_t sequence, uint16_t part_count);
 struct message *message_add_file(struct message_table *table,
                                  const char *queue_id);
@@ -77,7 +79,7 @@ void message_set_id(struct message_table *table, struct message *message,
 void message_remove(struct message_table *table, struct message *message);
 
 struct message *message_find_sequence(const struct message_table *table,
-                                      uint64_t sequence);
+                                      uint8_t file, uint64_t sequence);
 /* The first message with this id; go on with message_next_id. */
 struct message *message_find_id(const struct message_table *table,
                                 const char *queue_id);

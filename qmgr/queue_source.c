@@ -21,7 +21,7 @@
 #include "module/error.h"
 #include "module/read.h"
 #include "program/log.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/delivery_file.h"
 #include "qmgr/memory.h"
 #include "qmgr/message_file.h"
@@ -51,6 +51,11 @@ int queue_part_is_held(const struct syncq_entry_view *view)
            view->state.status == SYNCQ_STATUS_LOST;
 }
 
+static struct backlog *queue_source_backlog(const struct pass *pass)
+{
+    return backlog_of(pass->qmgr, pass->message);
+}
+
 /* All entries of the message; SYNCQ_ERR_BAD_ENTRY when one is not its. */
 static int queue_source_views(struct pass *pass, struct queue_pass *own)
 {
@@ -61,7 +66,7 @@ static int queue_source_views(struct pass *pass, struct queue_pass *own)
     own->in_pass = memory_new(message->part_count);
     for (i = 0; i < message->part_count; i++) {
         int result =
-            syncq_entry_read(pass->qmgr->backlog->queue,
+            syncq_entry_read(queue_source_backlog(pass)->queue,
                              message_slots(message)[i], &own->views[i]);
 
         if (result == 0 && own->views[i].sequence != message->sequence)
@@ -116,7 +121,7 @@ static int queue_source_record(struct pass *pass, struct queue_pass *own,
 
     if (message_take_record(message, record))
         return 0;
-    return syncq_record_read(pass->qmgr->backlog->queue,
+    return syncq_record_read(queue_source_backlog(pass)->queue,
                              own->views[0].state.lsn, message->sequence,
                              record);
 }
@@ -215,15 +220,15 @@ static void queue_source_activate(struct pass *pass, struct queue_pass *own)
             continue;
         state.status = SYNCQ_STATUS_ACTIVE;
         /* No mark: after a crash active means due, as before. */
-        (void)syncq_entry_update(pass->qmgr->backlog->queue, &own->views[i],
-                                 &state);
+        (void)syncq_entry_update(queue_source_backlog(pass)->queue,
+                                 &own->views[i], &state);
     }
 }
 
 /* The record is not there, or not what we wrote: an alarm, never a guess. */
 static void queue_source_lose(struct pass *pass, int error)
 {
-    struct backlog *backlog = pass->qmgr->backlog;
+    struct backlog *backlog = queue_source_backlog(pass);
     struct message *message = pass->message;
     const char *queue_id =
         message->queue_id != NULL ? message->queue_id : "NOQUEUE";
@@ -292,7 +297,8 @@ static int queue_source_load(struct pass *pass)
     int result;
 
     pass->own = own;
-    if (pass->qmgr->backlog->queue == NULL || queue_source_must_wait(pass)) {
+    if (queue_source_backlog(pass)->queue == NULL ||
+        queue_source_must_wait(pass)) {
         retry_add(pass->qmgr, pass->message, again_s);
         return EAGAIN;
     }
@@ -308,7 +314,7 @@ static int queue_source_load(struct pass *pass)
         return EAGAIN;
     }
     queue_source_write_trace(pass);
-    backlog_ungroup(pass->qmgr->backlog, pass->message, &pass->envelope);
+    backlog_ungroup(queue_source_backlog(pass), pass->message, &pass->envelope);
     queue_source_activate(pass, own);
     return 0;
 }
@@ -335,7 +341,7 @@ static void queue_source_progress(struct pass *pass,
         if (view->part != 0 &&
             state.mask == syncq_recipients_mask(view->recipient_count))
             state.status = SYNCQ_STATUS_DONE;
-        backlog_update(pass->qmgr->backlog, view, &state);
+        backlog_update(queue_source_backlog(pass), view, &state);
     }
 }
 
@@ -347,7 +353,7 @@ static void queue_source_set_part_0(struct pass *pass, unsigned status,
 
     state.status = (uint8_t)status;
     state.reason |= reason;
-    backlog_update(pass->qmgr->backlog, &own->views[0], &state);
+    backlog_update(queue_source_backlog(pass), &own->views[0], &state);
 }
 
 static void queue_source_flushing(struct pass *pass)
@@ -406,7 +412,7 @@ static void queue_source_defer(struct pass *pass, unsigned status,
         if (state.attempts < UINT16_MAX)
             state.attempts++;
         queue_source_parse_status(pass->status, &state);
-        backlog_update(pass->qmgr->backlog, view, &state);
+        backlog_update(queue_source_backlog(pass), view, &state);
     }
 }
 
@@ -417,7 +423,7 @@ static void queue_source_corrupt(struct pass *pass)
               pass->message->queue_id, pass->queue_name,
               pass->message->queue_id);
     queue_source_defer(pass, SYNCQ_STATUS_HELD, 0);
-    backlog_group(pass->qmgr->backlog, pass->message, &pass->envelope);
+    backlog_group(queue_source_backlog(pass), pass->message, &pass->envelope);
     delivery_file_remove(pass);
     pass->message->stage = MESSAGE_HELD;
 }
@@ -425,7 +431,7 @@ static void queue_source_corrupt(struct pass *pass)
 static void queue_source_close(struct pass *pass, int done,
                                uint32_t next_attempt_s)
 {
-    struct backlog *backlog = pass->qmgr->backlog;
+    struct backlog *backlog = queue_source_backlog(pass);
     struct queue_pass *own = pass->own;
     uint32_t i;
 

@@ -21,7 +21,7 @@ struct showq {
 /* The whole listing.  It ends early when the client goes away. */
 void showq_list(struct showq *showq, struct showq_output *output);
 
-/* Our own queue: index and envelopes, without any other program. */
+/* Our own queue files: index and envelopes, without any other program. */
 void showq_list_queue(struct showq *showq, struct showq_output *output);
 
 /* maildrop, active, incoming, deferred, hold; ids that are known are left

@@ -3,6 +3,7 @@
 
 #include "module/error.h"
 #include "module/listing.h"
+#include "program/files.h"
 #include "program/log.h"
 #include "qmgr/showq.h"
 #include "qmgr/showq_reasons.h"
@@ -111,19 +112,38 @@ static int list_messages(struct showq *showq, struct syncq_queue *queue,
     return result == SYNCQ_ERR_RANGE ? 0 : result;
 }
 
-void showq_list_queue(struct showq *showq, struct showq_output *output)
+static void list_file(struct showq *showq, struct showq_output *output,
+                      const char *directory)
 {
     struct syncq_queue *queue = NULL;
+    struct config one;
     int result;
 
     /* Opened for each listing: recovery may have made a new index. */
-    result =
-        syncq_queue_open(showq->config.queue_directory,
-                         showq->config.run_directory, SYNCQ_OPEN_READ, &queue);
+    result = files_config(&showq->config, directory, &one);
+    if (result == 0)
+        result = syncq_queue_open(one.queue_directory, one.run_directory,
+                                  SYNCQ_OPEN_READ, &queue);
     if (result == 0)
         result = list_messages(showq, queue, output);
     if (result != 0)
-        log_warning("the listing lacks the queue %s: %s",
-                    showq->config.queue_directory, syncq_strerror(result));
+        log_warning("the listing lacks the queue %s: %s", directory,
+                    syncq_strerror(result));
     syncq_queue_close(queue);
+    files_config_clear(&one);
+}
+
+void showq_list_queue(struct showq *showq, struct showq_output *output)
+{
+    struct files files;
+    char error[256];
+    unsigned i;
+
+    if (files_read(&showq->config, &files, error, sizeof(error)) != 0) {
+        log_warning("the listing lacks the queue: %s", error);
+        return;
+    }
+    for (i = 0; i < files.count; i++)
+        list_file(showq, output, files.list[i].directory);
+    files_clear(&files);
 }

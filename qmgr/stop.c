@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "program/log.h"
-#include "qmgr/backlog.h"
+#include "qmgr/backlogs.h"
 #include "qmgr/committer.h"
 #include "qmgr/delivery_file.h"
 #include "qmgr/marks.h"
@@ -69,11 +69,47 @@ static void stop_fold(struct pass *pass, void *context)
     }
 }
 
+/* Some marks are not durable yet. */
+static int stop_is_waiting(const struct backlogs *backlogs)
+{
+    unsigned i;
+
+    for (i = 0; i < backlogs->count; i++) {
+        if (backlogs->list[i]->queue != NULL &&
+            !marks_are_clean(backlogs->list[i]->marks))
+            return 1;
+    }
+    return 0;
+}
+
+/* Have the marks of all queue files durable, side by side. */
+static void stop_record(struct backlogs *backlogs, int64_t end_ms)
+{
+    unsigned i;
+
+    if (backlogs == NULL)
+        return;
+    for (i = 0; i < backlogs->count; i++) {
+        if (backlogs->list[i]->queue != NULL)
+            marks_flush(backlogs->list[i]->marks, NULL, NULL);
+    }
+    while (stop_is_waiting(backlogs) && stop_now_ms() < end_ms) {
+        for (i = 0; i < backlogs->count; i++) {
+            struct backlog *backlog = backlogs->list[i];
+
+            if (backlog->queue != NULL && !marks_are_clean(backlog->marks))
+                (void)committer_drain(backlog->committer, STOP_LOOK_MS);
+        }
+    }
+    if (stop_is_waiting(backlogs))
+        log_warning("stopped before all deliveries were recorded; some "
+                    "may be repeated");
+}
+
 void stop_now(struct qmgr *qmgr, int wait)
 {
     int64_t start = stop_now_ms();
     const struct timespec look_again = {0, STOP_LOOK_MS * 1000000L};
-    struct backlog *backlog = qmgr->backlog;
     struct stop_look look;
 
     qmgr->stopping = 1;
@@ -84,14 +120,6 @@ void stop_now(struct qmgr *qmgr, int wait)
         if (look.locked > 0)
             (void)nanosleep(&look_again, NULL);
     } while (look.locked > 0);
-    if (backlog != NULL && backlog->queue != NULL) {
-        marks_flush(backlog->marks, NULL, NULL);
-        while (!marks_are_clean(backlog->marks) &&
-               stop_now_ms() - start < STOP_MARKS_MS)
-            (void)committer_drain(backlog->committer, STOP_LOOK_MS);
-        if (!marks_are_clean(backlog->marks))
-            log_warning("stopped before all deliveries were recorded; some "
-                        "may be repeated");
-    }
+    stop_record(qmgr->backlogs, start + STOP_MARKS_MS);
     exit(0);
 }

@@ -25,8 +25,11 @@ struct taken {
     struct taken_id *chains[TAKEN_CHAINS];
     struct taken_id *oldest, **newest;
     unsigned count;
-    char *path; /* NULL: memory only */
-    FILE *file;
+    unsigned file_count;
+    struct taken_file {
+        char *path;
+        FILE *file; /* NULL: it cannot be written */
+    } files[SYNCQ_FILES_MAX];
 };
 
 #define TAKEN_NAME_SIZE 192
@@ -104,9 +107,9 @@ static void taken_remember(struct taken *taken, const char *name,
 }
 
 /* Lines of "seconds name"; a line that was cut by a crash says nothing. */
-static void taken_read(struct taken *taken)
+static void taken_read(struct taken *taken, const char *path)
 {
-    FILE *file = fopen(taken->path, "re");
+    FILE *file = fopen(path, "re");
     char line[256], name[TAKEN_NAME_SIZE];
     int64_t since_s;
 
@@ -115,7 +118,8 @@ static void taken_read(struct taken *taken)
     while (fgets(line, sizeof(line), file) != NULL) {
         if (strchr(line, '\n') != NULL &&
             sscanf(line, "%" SCNd64 " %191s", &since_s, name) == 2 &&
-            since_s > time(NULL) - TAKEN_LIFETIME_S)
+            since_s > time(NULL) - TAKEN_LIFETIME_S &&
+            !taken_knows(taken, name))
             taken_remember(taken, name, since_s);
     }
     (void)fclose(file);
@@ -127,44 +131,54 @@ static void taken_write(FILE *file, const char *name, int64_t since_s)
 }
 
 /* A new file without what is older than a day, put in place at once. */
-static void taken_rewrite(struct taken *taken)
+static void taken_rewrite(const struct taken *taken, struct taken_file *own)
 {
-    char *fresh = memory_print("%s.new", taken->path);
+    char *fresh = memory_print("%s.new", own->path);
     const struct taken_id *id;
 
-    taken->file = fopen(fresh, "we");
-    if (taken->file == NULL) {
+    own->file = fopen(fresh, "we");
+    if (own->file == NULL) {
         /* The queue reports a directory that is not usable by itself. */
         free(fresh);
         return;
     }
     for (id = taken->oldest; id != NULL; id = id->next)
-        taken_write(taken->file, id->name, id->since_s);
-    if (fflush(taken->file) != 0 || rename(fresh, taken->path) != 0)
-        log_warning("write %s: %s", taken->path, strerror(errno));
+        taken_write(own->file, id->name, id->since_s);
+    if (fflush(own->file) != 0 || rename(fresh, own->path) != 0)
+        log_warning("write %s: %s", own->path, strerror(errno));
     free(fresh);
 }
 
-struct taken *taken_new(const char *directory)
+struct taken *taken_new(const struct files *files)
 {
     struct taken *taken = memory_new(sizeof(*taken));
+    unsigned i;
 
     taken->newest = &taken->oldest;
-    taken->path = memory_print("%s/%s", directory, TAKEN_FILE);
-    taken_read(taken);
-    taken_rewrite(taken);
+    for (i = 0; i < files->count; i++) {
+        taken->files[i].path =
+            memory_print("%s/%s", files->list[i].directory, TAKEN_FILE);
+        taken_read(taken, taken->files[i].path);
+    }
+    taken->file_count = files->count;
+    for (i = 0; i < files->count; i++)
+        taken_rewrite(taken, &taken->files[i]);
     return taken;
 }
 
 void taken_free(struct taken *taken)
 {
+    unsigned i;
+
     if (taken == NULL)
         return;
     while (taken->oldest != NULL)
         taken_forget_oldest(taken);
-    if (taken->file != NULL)
-        (void)fclose(taken->file);
-    free(taken->path);
+    for (i = 0; i < taken->file_count; i++) {
+        if (taken->files[i].file != NULL)
+            (void)fclose(taken->files[i].file);
+        free(taken->files[i].path);
+    }
     free(taken);
 }
 
@@ -172,17 +186,22 @@ void taken_add(struct taken *taken, const char *queue_id, const char *arrival,
                int lasting)
 {
     char name[TAKEN_NAME_SIZE];
+    unsigned i;
 
     taken_name(queue_id, arrival, name);
     if (taken_knows(taken, name))
         return;
     taken_remember(taken, name, time(NULL));
-    if (taken->file == NULL || !lasting)
-        return;
-    taken_write(taken->file, name, time(NULL));
-    /* In the page cache before the delivery starts: a kill loses nothing. */
-    if (fflush(taken->file) != 0)
-        log_warning("write %s: %s", taken->path, strerror(errno));
+    for (i = 0; lasting && i < taken->file_count; i++) {
+        FILE *file = taken->files[i].file;
+
+        if (file == NULL)
+            continue;
+        taken_write(file, name, time(NULL));
+        /* In the page cache before the delivery: a kill loses nothing. */
+        if (fflush(file) != 0)
+            log_warning("write %s: %s", taken->files[i].path, strerror(errno));
+    }
 }
 
 /* A '+' cannot stand in a queue id. */

@@ -5,12 +5,14 @@
  * A capture of the same mail must never be delivered as well: Postfix kept the
  * mail although we asked it to discard it.  A mail is known by its queue id
  * and its time of arrival, since ids can come back.  Deliveries straight from
- * a file are kept for a day, and in a file in the queue's directory, since
- * they happen when the queue cannot be used and the capture may be seen only
- * after a restart.
+ * a file are kept for a day, and in a file in each queue directory, since they
+ * happen when a queue cannot be used and the capture may be seen only after a
+ * restart: in all of them, for the one that cannot be used cannot be written.
  */
 #ifndef SYNCQ_QMGR_TAKEN_H
 #define SYNCQ_QMGR_TAKEN_H
+
+#include "program/files.h"
 
 struct taken;
 
@@ -18,8 +20,8 @@ struct taken;
 #define TAKEN_LIFETIME_S 86400
 #define TAKEN_COUNT_MAX  200000 /* the oldest are forgotten first */
 
-/* directory may be missing or unwritable: then only memory is used. */
-struct taken *taken_new(const char *directory);
+/* Directories may be missing or unwritable; without any only memory is used. */
+struct taken *taken_new(const struct files *files);
 void taken_free(struct taken *taken);
 
 /*

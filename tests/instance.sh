@@ -11,6 +11,8 @@
 #
 #   instance_make DIR PORT          configuration and directories, stock
 #   instance_add_syncq DIR BUILD [SIZE]   swap in the programs of a build tree
+#   instance_add_file DIR NAME [SIZE]     one more queue file, in DIR/NAME/queue
+#   instance_files DIR queue_files|drain_files NAME...   lists of such names
 #   instance_set DIR NAME=VALUE...  main.cf
 #   instance_service DIR LINE       one more line of master.cf
 #   instance_start DIR, instance_stop DIR   until all is well; all of it
@@ -199,6 +201,26 @@ END
         "import_environment = $(postconf -dh import_environment) \
 $(instance_sanitizer_options "$dir")"
     instance_syncq "$dir" create --size "$size"
+}
+
+# It is not in any list yet.
+instance_add_file() {
+    local dir=$1 name=$2 size=${3:-64M}
+    mkdir -p "$dir/$name/queue"
+    chmod 700 "$dir/$name/queue"
+    chown "$instance_mail_owner" "$dir/$name" "$dir/$name/queue"
+    instance_syncq "$dir" create --file "$dir/$name/queue" --size "$size"
+}
+
+# The one that instance_add_syncq has made is called syncq.
+instance_files() {
+    local dir=$1 parameter=$2 name list=
+    shift 2
+    for name in "$@"; do
+        list+=" $dir/$name/queue"
+    done
+    sed -i "/^$parameter =/d" "$dir/syncq/syncq.conf"
+    echo "$parameter =$list" >>"$dir/syncq/syncq.conf"
 }
 
 # Where programs built with sanitizers report: master(8) throws their standard

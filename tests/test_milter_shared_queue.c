@@ -8,7 +8,6 @@
 
 #include "milter/shared_queue.h"
 #include "module/error.h"
-#include "program/log.h"
 #include "tests/cmocka_all.h"
 
 static struct {
@@ -20,7 +19,6 @@ static struct {
     pthread_barrier_t release; /* open may go on */
 } fake;
 
-static unsigned info_count, warning_count;
 static char the_queue;
 
 int syncq_queue_open(const char *directory, const char *run_directory,
@@ -63,25 +61,23 @@ int syncq_queue_status(struct syncq_queue *queue,
     return 0;
 }
 
-void log_info(const char *format, ...)
+int syncq_queue_uuid(const char *directory, uint8_t uuid[SYNCQ_UUID_SIZE])
 {
-    (void)format;
-    info_count++;
+    (void)directory;
+    (void)uuid;
+    return SYNCQ_ERR_NO_QUEUE;
 }
 
-void log_warning(const char *format, ...)
-{
-    (void)format;
-    warning_count++;
-}
+static const struct config config = {
+    .queue_directory = (char *)(uintptr_t) "/queue",
+    .run_directory = (char *)(uintptr_t) "/run"};
 
 static int setup(void **state)
 {
     struct shared_queue *shared = NULL;
 
     memset(&fake, 0, sizeof(fake));
-    info_count = warning_count = 0;
-    if (shared_queue_new("/queue", "/run", 0, &shared))
+    if (shared_queue_new(&config, "/queue", 0, &shared))
         return -1;
     *state = shared;
     return 0;
@@ -134,7 +130,8 @@ test_shared_queue__cannot_be_opened__is_left_alone_for_a_while(void **state)
     struct shared_queue *patient;
 
     (void)state;
-    assert_result(shared_queue_new("/queue", "/run", 3600 * 1000, &patient), 0);
+    assert_result(shared_queue_new(&config, "/queue", 3600 * 1000, &patient),
+                  0);
     fake.open_result = SYNCQ_ERR_NO_HELPER;
     assert_result(take(patient), SYNCQ_ERR_NO_HELPER);
     fake.open_result = 0;
@@ -214,18 +211,28 @@ static void test_shared_queue__while_one_opens__others_do_not_wait(void **state)
 }
 
 static void
-test_shared_queue__reports__are_logged_when_they_change(void **state)
+test_shared_queue__in_the_background__only_the_check_opens(void **state)
 {
-    shared_queue_report(*state, "full");
-    shared_queue_report(*state, "full");
-    assert_int_equal(warning_count, 1);
-    shared_queue_report(*state, "failed");
-    assert_int_equal(warning_count, 2);
-    shared_queue_report(*state, NULL);
-    shared_queue_report(*state, NULL);
-    assert_int_equal(info_count, 1);
-    shared_queue_report(*state, "failed");
-    assert_int_equal(warning_count, 3);
+    shared_queue_set_use(*state, 1, 1);
+    assert_result(take(*state), SYNCQ_ERR_DETACHED);
+    assert_int_equal(fake.open_count, 0);
+    shared_queue_check(*state);
+    assert_int_equal(fake.open_count, 1);
+    assert_result(take(*state), 0);
+    shared_queue_put(*state);
+}
+
+static void test_shared_queue__not_wanted__is_closed_and_stays_so(void **state)
+{
+    assert_result(take(*state), 0);
+    shared_queue_set_use(*state, 0, 1);
+    shared_queue_check(*state);
+    assert_int_equal(fake.in_use, 1); /* a mail holds it */
+    shared_queue_put(*state);
+    assert_int_equal(fake.in_use, 0);
+    shared_queue_check(*state);
+    assert_true(take(*state) != 0);
+    assert_int_equal(fake.open_count, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -240,7 +247,8 @@ int main(void)
         TEST(test_shared_queue__replaced_channel_unused__is_reopened_at_once),
         TEST(test_shared_queue__latched__stays_open),
         TEST(test_shared_queue__while_one_opens__others_do_not_wait),
-        TEST(test_shared_queue__reports__are_logged_when_they_change),
+        TEST(test_shared_queue__in_the_background__only_the_check_opens),
+        TEST(test_shared_queue__not_wanted__is_closed_and_stays_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

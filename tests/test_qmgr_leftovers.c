@@ -16,18 +16,27 @@
 #define BODY     "CTSRRRMNXE" /* R at 3, 4, 5 */
 
 struct seen {
+    int away; /* the queue file is not open */
     unsigned count;
     uint64_t sequence;
     uint64_t recipients; /* a bit for each */
 };
 
-static void note(void *context, uint64_t sequence, uint32_t recipient)
+static const uint8_t uuid[SYNCQ_UUID_SIZE] = {9, 8, 7};
+
+static int note(void *context, const uint8_t owner[SYNCQ_UUID_SIZE],
+                uint64_t sequence, uint32_t recipient)
 {
     struct seen *seen = context;
+
+    assert_memory_equal(owner, uuid, SYNCQ_UUID_SIZE);
+    if (seen->away)
+        return 0;
 
     seen->count++;
     seen->sequence = sequence;
     seen->recipients |= UINT64_C(1) << recipient;
+    return 1;
 }
 
 static int setup(void **state)
@@ -54,7 +63,8 @@ static void write_file(const char *folder, const char *name, const char *marks,
     FILE *file;
 
     memcpy(body + 3, marks, 3);
-    trailer = delivery_trailer_build(SEQUENCE, recipients, offsets, 3, &size);
+    trailer =
+        delivery_trailer_build(uuid, SEQUENCE, recipients, offsets, 3, &size);
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     file = fopen(path, "w");
     assert_non_null(file);
@@ -77,9 +87,10 @@ test_recover__marked_file__marks_are_read_and_file_is_gone(void **state)
 {
     struct leftovers leftovers = {0};
     struct seen seen = {0};
+    struct leftovers_taker taker = {note, &seen};
 
     write_file(*state, "4jXcABC0123z", "DRD", 0);
-    leftovers_recover(&leftovers, *state, note, &seen);
+    leftovers_recover(&leftovers, *state, &taker);
     assert_int_equal(seen.count, 2);
     assert_true(seen.sequence == SEQUENCE);
     assert_true(seen.recipients == (UINT64_C(1) << 7 | UINT64_C(1) << 9));
@@ -91,10 +102,11 @@ static void test_recover__torn_file__says_nothing_and_is_gone(void **state)
 {
     struct leftovers leftovers = {0};
     struct seen seen = {0};
+    struct leftovers_taker taker = {note, &seen};
 
     write_file(*state, "4jXcABC0123z", "DDD", 1);
     write_file(*state, "new.4jXcABC0124z", "DDD", 0);
-    leftovers_recover(&leftovers, *state, note, &seen);
+    leftovers_recover(&leftovers, *state, &taker);
     assert_int_equal(seen.count, 0);
     assert_false(exists(*state, "4jXcABC0123z"));
     assert_false(exists(*state, "new.4jXcABC0124z"));
@@ -104,9 +116,10 @@ static void test_recover__other_files__stay(void **state)
 {
     struct leftovers leftovers = {0};
     struct seen seen = {0};
+    struct leftovers_taker taker = {note, &seen};
 
     write_file(*state, "not-an-id", "DDD", 0);
-    leftovers_recover(&leftovers, *state, note, &seen);
+    leftovers_recover(&leftovers, *state, &taker);
     assert_int_equal(seen.count, 0);
     assert_true(exists(*state, "not-an-id"));
 }
@@ -115,6 +128,7 @@ static void test_retry__agent_let_go__only_then_it_is_read(void **state)
 {
     struct leftovers leftovers = {0};
     struct seen seen = {0};
+    struct leftovers_taker taker = {note, &seen};
     char path[256];
     int fd;
 
@@ -124,21 +138,41 @@ static void test_retry__agent_let_go__only_then_it_is_read(void **state)
     fd = open(path, O_RDWR);
     assert_true(fd >= 0);
     assert_int_equal(flock(fd, LOCK_SH), 0);
-    leftovers_recover(&leftovers, *state, note, &seen);
+    leftovers_recover(&leftovers, *state, &taker);
     assert_int_equal(seen.count, 3);
     assert_int_equal(leftovers.count, 1);
     assert_true(leftovers_have(&leftovers, "4jXcABC0123z"));
     assert_false(leftovers_have(&leftovers, "4jXcABC0124z"));
     /* A file that was written since then is none of its business. */
     write_file(*state, "4jXcABC0125z", "DDD", 0);
-    leftovers_retry(&leftovers, note, &seen);
+    leftovers_retry(&leftovers, &taker);
     assert_int_equal(leftovers.count, 1);
     (void)close(fd);
-    leftovers_retry(&leftovers, note, &seen);
+    leftovers_retry(&leftovers, &taker);
     assert_int_equal(leftovers.count, 0);
     assert_int_equal(seen.count, 4);
     assert_false(exists(*state, "4jXcABC0123z"));
     assert_true(exists(*state, "4jXcABC0125z"));
+}
+
+static void test_recover__queue_file_not_there__waits_for_it(void **state)
+{
+    struct leftovers leftovers = {0};
+    struct seen seen = {.away = 1};
+    struct leftovers_taker taker = {note, &seen};
+
+    write_file(*state, "4jXcABC0123z", "DRD", 0);
+    write_file(*state, "4jXcABC0124z", "RRR", 0);
+    leftovers_recover(&leftovers, *state, &taker);
+    assert_int_equal(leftovers.count, 1);
+    assert_true(leftovers_have(&leftovers, "4jXcABC0123z"));
+    assert_true(exists(*state, "4jXcABC0123z"));
+    assert_false(exists(*state, "4jXcABC0124z"));
+    seen.away = 0;
+    leftovers_retry(&leftovers, &taker);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(leftovers.count, 0);
+    assert_false(exists(*state, "4jXcABC0123z"));
 }
 
 static void test_trailer__offset_outside_of_the_file__is_refused(void **state)
@@ -151,7 +185,8 @@ static void test_trailer__offset_outside_of_the_file__is_refused(void **state)
     size_t size;
 
     (void)state;
-    bytes = delivery_trailer_build(SEQUENCE, recipients, offsets, 1, &size);
+    bytes =
+        delivery_trailer_build(uuid, SEQUENCE, recipients, offsets, 1, &size);
     memcpy(file + 4, bytes, size);
     assert_false(delivery_trailer_read(file, 4 + size, &trailer));
     memcpy(file + 5, bytes, size);
@@ -169,7 +204,8 @@ static void test_trailer__any_changed_byte__is_refused(void **state)
     size_t size, i;
 
     (void)state;
-    bytes = delivery_trailer_build(SEQUENCE, recipients, offsets, 2, &size);
+    bytes =
+        delivery_trailer_build(uuid, SEQUENCE, recipients, offsets, 2, &size);
     file = malloc(size + 4);
     assert_non_null(file);
     memset(file, 'R', 4);
@@ -197,6 +233,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             test_retry__agent_let_go__only_then_it_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_recover__queue_file_not_there__waits_for_it, setup, teardown),
         cmocka_unit_test(test_trailer__offset_outside_of_the_file__is_refused),
         cmocka_unit_test(test_trailer__any_changed_byte__is_refused),
     };
