@@ -17,6 +17,7 @@
 #   instance_service DIR LINE       one more line of master.cf
 #   instance_start DIR, instance_stop DIR   until all is well; all of it
 #   instance_status DIR             true if so; syncq status is in log/status
+#   instance_serves DIR             the same, but damaged data may be reported
 #   instance_sink_start DIR BUILD NAME [OPTION]...   mail-sink into DIR/NAME
 #   instance_port DIR smtp|NAME     where they listen
 #   instance_wait_empty DIR SECONDS bounded wait until nothing is queued
@@ -291,6 +292,12 @@ instance_status() {
     instance_syncq "$1" status >"$1/log/status" 2>&1
 }
 
+instance_serves() {
+    instance_status "$1" ||
+        [ "$(sed -n '/^NOT WELL:/,$s/^[^:]*: *//p' "$1/log/status")" = \
+            "confirmed data is damaged, see 'syncq check'" ]
+}
+
 instance_helper_runs() {
     instance_status "$1" || grep -q '^sync helper: *running' "$1/log/status"
 }
@@ -321,7 +328,7 @@ instance_start() {
         return 1
     fi
     if [ -e "$dir/syncq/build" ] &&
-        ! instance_wait 30 instance_status "$dir"; then
+        ! instance_wait 30 instance_serves "$dir"; then
         instance_fail "not ready: $(tail -n 1 "$dir/log/status")"
         return 1
     fi

@@ -359,6 +359,24 @@ void sync_fail_all_from(uint64_t n)
     pthread_mutex_unlock(&control.mutex);
 }
 
+void sync_fail_nth(uint64_t n, int error)
+{
+    pthread_mutex_lock(&control.mutex);
+    control.fail_nth = n == 0 ? 0 : control.count + n;
+    control.nth_error = error;
+    pthread_mutex_unlock(&control.mutex);
+}
+
+const char *sync_failed_file(void)
+{
+    const char *name;
+
+    pthread_mutex_lock(&control.mutex);
+    name = control.failed_file;
+    pthread_mutex_unlock(&control.mutex);
+    return name;
+}
+
 uint64_t sync_count(void)
 {
     uint64_t count;

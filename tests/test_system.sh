@@ -220,7 +220,7 @@ test_sync_fails_once__postfix_goes_on_by_itself() {
     wait_for "helper" 20 instance_helper_runs "$dir"
     instance_daemon_start "$dir" milter
     wait_for "milter" 20 test -S "$dir/queue/syncqmilter/sock"
-    wait_for "captures" 20 instance_status "$dir"
+    wait_for "captures" 20 instance_serves "$dir"
     touch "$control/hold"
     smtp_to first@one.test &
     read -r -n 1 -t 20 _ <>"$control/reached" || fail "nothing was synced"
@@ -228,7 +228,7 @@ test_sync_fails_once__postfix_goes_on_by_itself() {
     printf e >"$control/release"
     wait $! || fail "the client got no 250"
     wait_for "delivered by Postfix" 20 stored sink5 1
-    if instance_status "$dir"; then
+    if instance_serves "$dir"; then
         fail "syncq status says all is well"
     fi
     grep -q FAILED "$dir/log/status" || fail "$(cat "$dir/log/status")"
