@@ -16,7 +16,7 @@
 
 static struct fixture *template; /* copied for each test */
 
-static struct fixture *fixture_bare(void)
+struct fixture *fixture_bare(void)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     char error[256];

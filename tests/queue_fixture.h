@@ -48,6 +48,8 @@ int fixture_teardown(void **state);
 
 /* The same without a test's state. */
 struct fixture *fixture_new(void);
+/* Folders without a queue in them. */
+struct fixture *fixture_bare(void);
 void fixture_free(struct fixture *fixture);
 
 /* Helper and writer.  stop ends both, clean when nothing is open. */

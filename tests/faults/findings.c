@@ -121,7 +121,8 @@ void findings_add(struct findings *findings, enum finding finding,
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     (void)pthread_mutex_lock(&lock);
-    findings->found[finding]++;
+    /* The struct may be shared by several processes. */
+    __atomic_fetch_add(&findings->found[finding], 1, __ATOMIC_RELAXED);
     count = found_count(findings);
     if (count <= FINDINGS_PRINTED_MAX)
         (void)printf("%s: %s: %s: %s\n  again: %s --seed %" PRIu64
