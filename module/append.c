@@ -14,7 +14,9 @@
 #include "module/marks.h"
 #include "module/read_ahead.h"
 #include "module/record_format.h"
+#include "module/relocate.h"
 #include "module/reserve.h"
+#include "module/space_report.h"
 
 /* One record on its way into the log. */
 struct draft {
@@ -58,7 +60,7 @@ static void complete_header(struct syncq_queue *queue,
                             struct syncq_record_header *header,
                             const struct syncq_reservation *reservation)
 {
-    struct syncq_channel *channel = queue->handle.channel;
+    const struct syncq_channel *channel = queue->handle.channel;
 
     header->lsn = reservation->lsn;
     header->sequence = reservation->sequence;
@@ -75,12 +77,14 @@ static int copy_record(struct syncq_queue *queue, struct draft *draft,
     static const uint8_t zeros[SYNCQ_RECORD_STEP];
     struct syncq_record_header *header = &draft->header;
     size_t count = 0;
+    uint64_t body_size = 0;
     struct iovec *pieces = calloc(draft->content_count + 3, sizeof *pieces);
     int result;
 
     if (pieces == NULL)
         return ENOMEM;
     complete_header(queue, header, reservation);
+    (void)syncq_record_body_size(header, &body_size); /* append_draft looked */
     pieces[count++] = (struct iovec){header, sizeof *header};
     pieces[count++] = (struct iovec){(void *)(uintptr_t)draft->envelope,
                                      header->envelope_size};
@@ -88,8 +92,7 @@ static int copy_record(struct syncq_queue *queue, struct draft *draft,
         pieces[count++] = draft->content[i];
     pieces[count++] =
         (struct iovec){(void *)(uintptr_t)zeros,
-                       (size_t)(header->size - sizeof *header -
-                                header->envelope_size - header->content_size)};
+                       (size_t)(header->size - sizeof *header - body_size)};
     result = syncq_data_write(&queue->data, reservation->segment,
                               reservation->offset, pieces, count);
     free(pieces);
@@ -155,18 +158,19 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
                         struct syncq_ticket *ticket)
 {
     struct syncq_record_header *header = &draft->header;
-    struct syncq_reservation reservation;
+    struct syncq_reservation reservation = {.sequence = header->sequence};
     uint32_t slot_count = envelope == NULL ? 0 : envelope->part_count;
-    uint64_t size =
-        syncq_record_size(header->envelope_size, header->content_size);
+    uint64_t body_size, size;
     uint32_t *slots = NULL;
-    int result;
+    int result = syncq_record_body_size(header, &body_size);
 
+    size = result == 0 ? syncq_record_size(body_size, 0) : 0;
     if (size == 0 || size > syncq_record_size_max(queue))
         return SYNCQ_ERR_TOO_LARGE;
     if (slot_count > 0 && (slots = calloc(slot_count, sizeof *slots)) == NULL)
         return ENOMEM;
-    header->date_us = syncq_date_us();
+    if (kind != SYNCQ_RESERVE_COPY)
+        header->date_us = syncq_date_us();
     result = checksum(draft);
     if (result == 0)
         result =
@@ -181,9 +185,10 @@ static int append_draft(struct syncq_queue *queue, struct draft *draft,
     if (envelope != NULL)
         write_entries(queue, header->type, envelope, &reservation,
                       header->date_us, slots);
-    atomic_store(
-        &queue->handle.channel->requests[reservation.request].entries_written,
-        1);
+    if (kind != SYNCQ_RESERVE_COPY)
+        atomic_store(&queue->handle.channel->requests[reservation.request]
+                          .entries_written,
+                     1);
     SYNCQ_FAILPOINT("append.entries-written");
     *ticket = (struct syncq_ticket){.sequence = reservation.sequence,
                                     .lsn = reservation.lsn,
@@ -217,11 +222,19 @@ int syncq_append(struct syncq_queue *queue, uint8_t type,
         return SYNCQ_ERR_NO_HELPER;
     if (syncq_queue_draining(queue))
         return SYNCQ_ERR_DRAINING;
-    result = content_size(content, content_count, &draft.header.content_size);
+    result = envelope->part_count > SYNCQ_PARTS_MAX ||
+                     envelope->recipient_count > SYNCQ_RECIPIENTS_MAX
+                 ? SYNCQ_ERR_RECIPIENTS
+                 : 0;
+    if (result == 0)
+        result =
+            content_size(content, content_count, &draft.header.content_size);
     if (result == 0)
         result = syncq_envelope_encode(envelope, &encoded, &encoded_size);
-    if (result != 0)
+    if (result != 0) {
+        syncq_refusal_count(queue, result);
         return result;
+    }
     draft.envelope = encoded;
     draft.header.type = type;
     draft.header.envelope_size = encoded_size;
@@ -229,6 +242,7 @@ int syncq_append(struct syncq_queue *queue, uint8_t type,
     draft.header.part_count = envelope->part_count;
     result =
         append_draft(queue, &draft, SYNCQ_RESERVE_MESSAGE, envelope, ticket);
+    syncq_refusal_count(queue, result);
     free(encoded);
     return result;
 }
@@ -270,6 +284,33 @@ void syncq_mark_decode(const uint8_t *content, size_t i,
                   .dsn_detail = image.dsn_detail,
                   .status = image.status},
     };
+}
+
+int syncq_copy_append(struct syncq_queue *queue,
+                      const struct syncq_record *record,
+                      const struct syncq_mark *states, uint32_t state_count,
+                      struct syncq_ticket *ticket)
+{
+    struct syncq_mark_image *images = calloc(state_count, sizeof *images);
+    const struct iovec pieces[] = {
+        {(void *)(uintptr_t)record->content, record->content_size},
+        {images, state_count * sizeof *images},
+    };
+    struct draft draft = {.header = record->header,
+                          .envelope = record->memory,
+                          .content = pieces,
+                          .content_count = 2};
+    int result;
+
+    if (images == NULL)
+        return ENOMEM;
+    for (uint32_t i = 0; i < state_count; i++)
+        encode_mark(&states[i], &images[i]);
+    draft.header.copy++;
+    draft.header.state_count = state_count;
+    result = append_draft(queue, &draft, SYNCQ_RESERVE_COPY, NULL, ticket);
+    free(images);
+    return result;
 }
 
 int syncq_marks_append(struct syncq_queue *queue,

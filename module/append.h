@@ -41,10 +41,10 @@ struct syncq_ticket {
  * copied before return.  Blocks only for the shared lock and, for at most some
  * seconds, while the helper opens a segment.
  *
- * SYNCQ_ERR_TOO_LARGE, _DRAINING, _SEGMENTS_FULL, _ENTRIES_FULL,
- * _REQUESTS_FULL,
- * _LATCHED, _DETACHED, _TIMEOUT (no segment was opened in time), ENOMEM.
- * After a failure there is no ticket.
+ * SYNCQ_ERR_TOO_LARGE, _RECIPIENTS, _DRAINING, _SEGMENTS_FULL,
+ * _ENTRIES_FULL, _REQUESTS_FULL, _BYTES_FULL (each counted: space_report.h), _LATCHED,
+ * _DETACHED, _TIMEOUT (no segment was opened in time), ENOMEM. After a failure
+ * there is no ticket.
  */
 int syncq_append(struct syncq_queue *queue, uint8_t type,
                  const struct syncq_envelope *envelope,

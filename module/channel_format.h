@@ -39,7 +39,7 @@
 #include "module/statistics.h"
 
 #define SYNCQ_CHANNEL_MAGIC  "SYNCQCH\n"
-#define SYNCQ_CHANNEL_LAYOUT 2
+#define SYNCQ_CHANNEL_LAYOUT 3
 #define SYNCQ_SEGMENT_NONE   UINT32_C(0xffffffff)
 
 enum syncq_channel_state {
@@ -86,10 +86,26 @@ struct syncq_request {
     _Atomic uint32_t entries_written; /* the index knows this record */
 };
 
+enum syncq_segment_ask {
+    SYNCQ_ASK_NOTHING = 0,
+    SYNCQ_ASK_RETIRE, /* free it, nothing in it is live */
+    SYNCQ_ASK_EMPTY,  /* let its page say `emptying` */
+};
+
 struct syncq_channel_segment {
     _Atomic uint64_t base_lsn;
-    _Atomic uint32_t state;  /* enum syncq_segment_state */
-    _Atomic uint32_t retire; /* the manager asks the helper to free it */
+    _Atomic uint32_t state; /* enum syncq_segment_state */
+    _Atomic uint32_t ask;   /* enum syncq_segment_ask: manager to helper */
+};
+
+#define SYNCQ_REFUSALS_SIZE 8
+
+/* What the manager has found out; only it writes. */
+struct syncq_channel_space {
+    _Atomic uint64_t live_size, bytes_full_in_s, entries_full_in_s;
+    _Atomic uint32_t bytes_percent, entries_percent;
+    _Atomic uint32_t bytes_alarm, entries_alarm;
+    _Atomic uint32_t reported;
 };
 
 struct syncq_channel {
@@ -107,6 +123,7 @@ struct syncq_channel {
     _Atomic uint32_t grow;               /* enum syncq_grow_state; futex */
     _Atomic uint32_t grow_segment_count, grow_entry_count; /* in all */
     _Atomic int32_t grow_result;                           /* with ANSWERED */
+    _Atomic uint32_t asks; /* how often the manager has asked for something */
     _Atomic uint32_t incarnations[SYNCQ_PROCESSES_MAX];
 
     pthread_mutex_t receipt; /* only with hold_lock_for_receipt */
@@ -127,6 +144,9 @@ struct syncq_channel {
     char gate_text[SYNCQ_GATE_TEXT_SIZE];
     struct syncq_statistics statistics; /* the helper's */
     _Atomic uint64_t captures[8];
+    _Atomic uint64_t refusals[SYNCQ_REFUSALS_SIZE]; /* by enum syncq_limit */
+    struct syncq_channel_space space;
+    _Atomic uint64_t copies, copied_size; /* relocated, bytes in the log */
 
     struct syncq_channel_segment segments[SYNCQ_SEGMENT_COUNT_MAX];
     _Atomic uint32_t states[SYNCQ_REQUESTS_MAX]; /* futexes */

@@ -233,6 +233,8 @@ int syncq_entry_update(struct syncq_queue *queue, struct syncq_entry_view *view,
         now.sequence != view->sequence || now.part != view->part)
         return SYNCQ_ERR_BAD_ENTRY;
     view->state = *state;
+    if (now.state.lsn != 0)
+        view->state.lsn = now.state.lsn;
     syncq_index_write_state(&queue->index, view);
     return 0;
 }

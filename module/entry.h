@@ -37,7 +37,9 @@ int syncq_entry_read(struct syncq_queue *queue, uint32_t slot,
 /*
  * Write a new state for the part that view was read from.  The caller owns the
  * entry.  SYNCQ_ERR_BAD_ENTRY: the slot holds another part by now.
- * view->state is updated too.  Not durable until the next marks record is.
+ * view->state is updated too.  The LSN stays the entry's: a view may be older
+ * than a relocation, and only that moves it (relocate.h).  Not durable until
+ * the next marks record is.
  */
 int syncq_entry_update(struct syncq_queue *queue, struct syncq_entry_view *view,
                        const struct syncq_state *state);

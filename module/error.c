@@ -58,6 +58,10 @@ static const char *const texts[] = {
     TEXT(SYNCQ_ERR_RUN_DIRECTORY) = "the run directory is missing",
     TEXT(SYNCQ_ERR_DRAINING) = "this queue file is being drained",
     TEXT(SYNCQ_ERR_GROUPS) = "Berkeley DB failed; the groups must be rebuilt",
+    TEXT(SYNCQ_ERR_BYTES_FULL) = "too many bytes are being stored at this "
+                                 "moment",
+    TEXT(SYNCQ_ERR_RECIPIENTS) = "the message has more recipients than one "
+                                 "record may have",
 };
 
 const char *syncq_strerror(int error)
@@ -68,7 +72,7 @@ const char *syncq_strerror(int error)
         return "success";
     if (error > 0)
         text = strerrordesc_np(error); /* constant, unlike strerror's */
-    else if (error >= SYNCQ_ERR_NO_QUEUE && error <= SYNCQ_ERR_GROUPS)
+    else if (error >= SYNCQ_ERR_NO_QUEUE && error <= SYNCQ_ERR_RECIPIENTS)
         text = texts[error - SYNCQ_ERR_NO_QUEUE];
     return text ? text : "unknown error";
 }

@@ -43,6 +43,8 @@ enum syncq_error {
     SYNCQ_ERR_RUN_DIRECTORY,    /* the run directory is missing */
     SYNCQ_ERR_DRAINING,         /* this queue file takes no new mail */
     SYNCQ_ERR_GROUPS,           /* Berkeley DB failed; rebuild the groups */
+    SYNCQ_ERR_BYTES_FULL,       /* too many bytes are in flight */
+    SYNCQ_ERR_RECIPIENTS,       /* too many recipients or domains */
 };
 
 /*

@@ -31,10 +31,12 @@
 #define SYNCQ_ATTRIBUTE_SIZE_MAX  (UINT32_C(16) << 20)  /* bytes: a value */
 #define SYNCQ_ATTRIBUTES_MAX      256
 
-#define SYNCQ_REQUESTS_MAX   1024 /* appends in flight over all writers */
-#define SYNCQ_PROCESSES_MAX  64   /* attached to one channel */
-#define SYNCQ_MARKS_MAX      4096 /* in one marks record */
-#define SYNCQ_GATE_TEXT_SIZE 128  /* bytes, with the closing NUL */
+#define SYNCQ_REQUESTS_MAX 1024 /* appends in flight over all writers */
+/* Bytes of appends in flight; one is always let through. */
+#define SYNCQ_IN_FLIGHT_SIZE_MAX (UINT64_C(256) << 20)
+#define SYNCQ_PROCESSES_MAX      64   /* attached to one channel */
+#define SYNCQ_MARKS_MAX          4096 /* in one marks record */
+#define SYNCQ_GATE_TEXT_SIZE     128  /* bytes, with the closing NUL */
 
 #define SYNCQ_FILES_MAX 64 /* queue files of one instance */
 

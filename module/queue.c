@@ -243,8 +243,11 @@ int syncq_queue_status(struct syncq_queue *queue,
         status->segments_free +=
             prepared || syncq_segment_base(queue, i, &base) != 0;
     }
-    status->free_size = head_free_size(queue) +
-                        status->segments_free * syncq_record_size_max(queue);
+    /* One is kept for the cleaner and for marks. */
+    if (status->segments_free > 0)
+        status->free_size =
+            head_free_size(queue) +
+            (status->segments_free - 1) * syncq_record_size_max(queue);
     status->latched =
         syncq_latch_read(queue->directory_fd, &status->latched_lsn) ==
         SYNCQ_ERR_LATCHED;

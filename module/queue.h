@@ -103,7 +103,7 @@ struct syncq_queue_status {
     uint8_t uuid[SYNCQ_UUID_SIZE];
     uint64_t file_size, segment_size, epoch;
     uint32_t segment_count, segments_free;
-    uint64_t free_size; /* bytes that can still be appended, about */
+    uint64_t free_size; /* bytes that mail can still be given now */
     uint32_t entry_count, entries_free;
     uint64_t message_size_max; /* bytes of envelope and content together */
     int latched;               /* the latch on disk is set */

@@ -100,9 +100,11 @@ static int read_body(struct syncq_queue *queue, uint64_t offset,
                      struct syncq_record *record)
 {
     const struct syncq_record_header *header = &record->header;
-    size_t size = header->envelope_size + header->content_size;
-    int result;
+    uint64_t size;
+    int result = syncq_record_body_size(header, &size);
 
+    if (result != 0)
+        return SYNCQ_ERR_BAD_RECORD;
     record->memory = malloc(size == 0 ? 1 : size);
     if (record->memory == NULL)
         return ENOMEM;
@@ -112,6 +114,7 @@ static int read_body(struct syncq_queue *queue, uint64_t offset,
         result = syncq_record_body_check(header, record->memory);
     record->content = record->memory + header->envelope_size;
     record->content_size = header->content_size;
+    record->states = record->content + header->content_size;
     return result;
 }
 
@@ -150,6 +153,14 @@ int syncq_record_is_void(struct syncq_queue *queue, uint64_t lsn)
 
     return read_header(queue, lsn, &header, &offset) == 0 &&
            header.type == SYNCQ_RECORD_VOID;
+}
+
+int syncq_record_read_header(struct syncq_queue *queue, uint64_t lsn,
+                             struct syncq_record_header *header)
+{
+    uint64_t offset;
+
+    return read_header(queue, lsn, header, &offset);
 }
 
 void syncq_record_clear(struct syncq_record *record)

@@ -20,7 +20,8 @@ struct syncq_record {
     struct syncq_envelope envelope; /* points into memory; empty for marks */
     const uint8_t *content;
     size_t content_size;
-    uint8_t *memory; /* envelope and content */
+    const uint8_t *states; /* header.state_count, for syncq_mark_decode */
+    uint8_t *memory;       /* envelope, content and states */
 };
 
 /*
@@ -34,6 +35,10 @@ int syncq_record_read(struct syncq_queue *queue, uint64_t lsn,
 
 /* Is there a genuine void record at this place? */
 int syncq_record_is_void(struct syncq_queue *queue, uint64_t lsn);
+
+/* The header alone, checked; one small read. */
+int syncq_record_read_header(struct syncq_queue *queue, uint64_t lsn,
+                             struct syncq_record_header *header);
 
 void syncq_record_clear(struct syncq_record *record);
 

@@ -7,6 +7,7 @@
 #include "module/bytes.h"
 #include "module/error.h"
 #include "module/limits.h"
+#include "module/marks_format.h"
 
 int syncq_record_type_is_message(uint8_t type)
 {
@@ -22,6 +23,18 @@ uint64_t syncq_record_size(uint64_t envelope_size, uint64_t content_size)
         !checked_round_up(size, SYNCQ_RECORD_STEP, &size))
         return 0;
     return size;
+}
+
+int syncq_record_body_size(const struct syncq_record_header *header,
+                           uint64_t *size)
+{
+    uint64_t states =
+        (uint64_t)header->state_count * sizeof(struct syncq_mark_image);
+
+    return checked_add(header->envelope_size, header->content_size, size) &&
+                   checked_add(*size, states, size)
+               ? 0
+               : SYNCQ_ERR_TOO_LARGE;
 }
 
 void syncq_record_checksum(const void *body, uint64_t size,
@@ -47,14 +60,16 @@ void syncq_record_header_seal(struct syncq_record_header *header,
 static int has_right_size(const struct syncq_record_header *header,
                           uint64_t size_max)
 {
-    uint64_t size =
-        syncq_record_size(header->envelope_size, header->content_size);
+    uint64_t body, size;
 
     if (header->size == 0 || header->size % SYNCQ_RECORD_STEP ||
         header->size > size_max)
         return 0;
     if (header->type == SYNCQ_RECORD_VOID)
         return header->envelope_size == 0 && header->content_size == 0;
+    if (syncq_record_body_size(header, &body) != 0)
+        return 0;
+    size = syncq_record_size(body, 0);
     return header->size == size;
 }
 
@@ -81,7 +96,7 @@ int syncq_record_body_check(const struct syncq_record_header *header,
     uint8_t checksum[sizeof(header->checksum)];
     uint64_t size;
 
-    if (!checked_add(header->envelope_size, header->content_size, &size))
+    if (syncq_record_body_size(header, &size) != 0)
         return SYNCQ_ERR_BAD_RECORD;
     syncq_record_checksum(body, size, checksum);
     return memcmp(checksum, header->checksum, sizeof(checksum))

@@ -23,16 +23,21 @@
  *       72     8  checkpoint       last index checkpoint known then
  *       80     8  previous_marks   marks: LSN of the marks record before, or 0
  *       88     4  part_count
- *       92     4  reserved         zero
- *       96    16  checksum         XXH3-128 of envelope and content, low half
- *                                  first; zero when there is neither
+ *       92     4  state_count      copies: parts that were not final; else 0
+ *       96    16  checksum         XXH3-128 of envelope, content and states,
+ *                                  low half first; zero when there is nothing
  *      112    16  mac              keyed BLAKE2b over bytes 0 to 111 and UUID
- *      128        envelope, content, zeros up to size
+ *      128        envelope, content, states, zeros up to size
  *
  * A record starts at a multiple of 256 bytes, so its header lies in one page.
  * It is valid when the signature, the LSN that belongs at this place, the MAC,
  * the lengths and the checksum are all right.  A void record has a header
- * only; what its other bytes hold means nothing.  Any change here raises
+ * only; what its other bytes hold means nothing.
+ *
+ * A relocated copy ends with the states that its parts had when it was made,
+ * one mark image (marks_format.h) each, by part number: the marks before it
+ * may be gone with their segment before it is read.  A part of a copy that is
+ * not named there was final, and its slot may be gone.  Any change here raises
  * SYNCQ_RECORD_VERSION and adds a file to tests/golden/.
  */
 #ifndef SYNCQ_RECORD_FORMAT_H
@@ -68,7 +73,7 @@ struct syncq_record_header {
     uint64_t size, envelope_size, content_size;
     int64_t date_us;
     uint64_t durable_lsn, checkpoint, previous_marks;
-    uint32_t part_count, reserved1;
+    uint32_t part_count, state_count;
     uint8_t checksum[16];
     uint8_t mac[SYNCQ_MAC_SIZE];
 };
@@ -84,7 +89,12 @@ int syncq_record_type_is_message(uint8_t type);
  */
 uint64_t syncq_record_size(uint64_t envelope_size, uint64_t content_size);
 
-/* What a header keeps of its body: size bytes, envelope and content. */
+/* Bytes of envelope, content and states together.  SYNCQ_ERR_TOO_LARGE: the
+ * sum does not fit in 64 bits. */
+int syncq_record_body_size(const struct syncq_record_header *header,
+                           uint64_t *size);
+
+/* What a header keeps of its body: size bytes. */
 void syncq_record_checksum(const void *body, uint64_t size,
                            uint8_t checksum[16]);
 
@@ -102,9 +112,8 @@ int syncq_record_header_check(const struct syncq_record_header *header,
                               uint64_t size_max);
 
 /*
- * Does this body belong to the header?  body holds envelope and content,
- * header->envelope_size + header->content_size bytes.  0 or
- * SYNCQ_ERR_BAD_RECORD.
+ * Does this body belong to the header?  body holds syncq_record_body_size
+ * bytes.  0 or SYNCQ_ERR_BAD_RECORD.
  */
 int syncq_record_body_check(const struct syncq_record_header *header,
                             const void *body);

@@ -84,34 +84,6 @@ static void know_part(struct syncq_recovery *recovery, uint32_t slot,
     syncq_index_write_state(index, &view);
 }
 
-static int replay_message(struct syncq_recovery *recovery,
-                          const struct syncq_record_header *header,
-                          const uint8_t *body)
-{
-    struct syncq_envelope envelope = {0};
-    int result = syncq_envelope_decode(body, header->envelope_size, &envelope);
-
-    if (result == ENOMEM)
-        return result;
-    if (result != 0 || envelope.part_count != header->part_count ||
-        header->part_count == 0)
-        goto out; /* genuine, yet senseless: no writer of ours made it */
-    for (uint32_t i = 0; i < header->part_count && result == 0; i++) {
-        uint32_t slot = syncq_part_table_find(
-            &recovery->table, &recovery->queue->index, header->sequence, i);
-
-        if (slot == SYNCQ_SLOT_NONE)
-            result = add_part(recovery, header, &envelope.parts[i], i);
-        else
-            know_part(recovery, slot, header);
-    }
-    recovery->report->messages++;
-    SYNCQ_FAILPOINT("recovery.message-replayed");
-out:
-    syncq_envelope_clear(&envelope);
-    return result == SYNCQ_ERR_BAD_ENVELOPE ? 0 : result;
-}
-
 static void apply_mark(struct syncq_recovery *recovery,
                        const struct syncq_mark *mark, uint64_t lsn)
 {
@@ -131,6 +103,117 @@ static void apply_mark(struct syncq_recovery *recovery,
     state.mask |= view.state.mask;
     view.state = state;
     syncq_index_write_state(index, &view);
+}
+
+/* A part that was final when its message was copied. */
+static void close_part(struct syncq_recovery *recovery, uint32_t slot,
+                       uint64_t lsn)
+{
+    struct syncq_index *index = &recovery->queue->index;
+    struct syncq_entry_view view;
+
+    if (slot == SYNCQ_SLOT_NONE)
+        return;
+    recovery->words[slot] = lsn;
+    if (syncq_index_read(index, slot, &view) != 0 ||
+        syncq_status_is_final(view.state.status))
+        return;
+    view.state.status = SYNCQ_STATUS_DONE;
+    syncq_index_write_state(index, &view);
+}
+
+/*
+ * A relocated copy: it names the parts that were not final, with the states
+ * that they had; the marks before it may be gone.  Where its segment may have
+ * been retired, only the finished recipients are believed.
+ */
+static int replay_copied_part(struct syncq_recovery *recovery,
+                              const struct syncq_record_header *header,
+                              const struct syncq_part *part,
+                              struct syncq_mark *mark)
+{
+    struct syncq_index *index = &recovery->queue->index;
+    uint32_t slot = syncq_part_table_find(&recovery->table, index,
+                                          header->sequence, mark->part);
+    struct syncq_entry_view view;
+    int result = 0;
+
+    if (slot == SYNCQ_SLOT_NONE)
+        result = add_part(recovery, header, part, mark->part);
+    else
+        know_part(recovery, slot, header);
+    if (result != 0)
+        return result;
+    slot = syncq_part_table_find(&recovery->table, index, header->sequence,
+                                 mark->part);
+    if (recovery->segments[recovery->current].pages_lost &&
+        syncq_index_read(index, slot, &view) == 0)
+        mark->state.status = view.state.status;
+    apply_mark(recovery, mark, header->lsn);
+    return 0;
+}
+
+static int replay_copy(struct syncq_recovery *recovery,
+                       const struct syncq_record_header *header,
+                       const struct syncq_envelope *envelope,
+                       const uint8_t *states)
+{
+    uint32_t next = 0;
+    int result = 0;
+
+    for (uint32_t i = 0; i < header->part_count && result == 0; i++) {
+        struct syncq_mark mark = {0};
+
+        if (next < header->state_count)
+            syncq_mark_decode(states, next, &mark);
+        if (next < header->state_count && mark.part == i) {
+            mark.sequence = header->sequence;
+            result = replay_copied_part(recovery, header, &envelope->parts[i],
+                                        &mark);
+            next++;
+        } else {
+            close_part(recovery,
+                       syncq_part_table_find(&recovery->table,
+                                             &recovery->queue->index,
+                                             header->sequence, i),
+                       header->lsn);
+        }
+    }
+    return result;
+}
+
+static int replay_message(struct syncq_recovery *recovery,
+                          const struct syncq_record_header *header,
+                          const uint8_t *body)
+{
+    struct syncq_envelope envelope = {0};
+    int result = syncq_envelope_decode(body, header->envelope_size, &envelope);
+
+    if (result == ENOMEM)
+        return result;
+    if (result != 0 || envelope.part_count != header->part_count ||
+        header->part_count == 0)
+        goto out; /* genuine, yet senseless: no writer of ours made it */
+    if (header->state_count > 0)
+        result =
+            replay_copy(recovery, header, &envelope,
+                        body + header->envelope_size + header->content_size);
+    for (uint32_t i = 0;
+         header->state_count == 0 && i < header->part_count && result == 0;
+         i++) {
+        uint32_t slot = syncq_part_table_find(
+            &recovery->table, &recovery->queue->index, header->sequence, i);
+
+        if (slot == SYNCQ_SLOT_NONE)
+            result = add_part(recovery, header, &envelope.parts[i], i);
+        else
+            know_part(recovery, slot, header);
+    }
+    recovery->report->messages++;
+    SYNCQ_FAILPOINT("recovery.message-replayed");
+out:
+    syncq_envelope_clear(&envelope);
+    return result == SYNCQ_ERR_BAD_ENVELOPE ? 0 : result;
 }
 
 static int replay_marks(struct syncq_recovery *recovery,

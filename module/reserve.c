@@ -30,9 +30,14 @@ static void in_this_order(void)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-static int state_is_taken(uint32_t state)
+int syncq_request_is_taken(uint32_t state)
 {
     return state != SYNCQ_REQUEST_FREE && state != SYNCQ_REQUEST_CONFCONF;
+}
+
+int syncq_request_is_copy(const struct syncq_request *request)
+{
+    return request->sequence != 0 && request->slot_count == 0;
 }
 
 /* A slot that a living request took, although its identity still says free? */
@@ -42,7 +47,7 @@ static int slot_in_use(uint32_t slot, uint32_t lock, void *context)
 
     (void)slot;
     return lock <= SYNCQ_REQUESTS_MAX &&
-           state_is_taken(atomic_load(&channel->states[lock - 1]));
+           syncq_request_is_taken(atomic_load(&channel->states[lock - 1]));
 }
 
 /* Bytes left for records in the head's segment; 0 when there is none. */
@@ -86,7 +91,7 @@ static void repair(struct syncq_queue *queue)
         const struct syncq_request *request = &channel->requests[i];
 
         /* One reservation at most has not moved the head yet. */
-        if (state_is_taken(atomic_load(&channel->states[i])) &&
+        if (syncq_request_is_taken(atomic_load(&channel->states[i])) &&
             request->segment == channel->head_segment &&
             request->lsn == channel->head_lsn &&
             request->size <= head_room(queue))
@@ -128,8 +133,8 @@ static int find_request(struct syncq_channel *channel, uint32_t *number)
     for (uint32_t i = 0; i < WRITER_REQUESTS; i++) {
         uint32_t at = (channel->request_cursor + i) % WRITER_REQUESTS;
 
-        if (state_is_taken(atomic_load_explicit(&channel->states[at],
-                                                memory_order_acquire)))
+        if (syncq_request_is_taken(atomic_load_explicit(&channel->states[at],
+                                                        memory_order_acquire)))
             continue;
         channel->request_cursor = at + 1;
         *number = at;
@@ -142,8 +147,8 @@ static int find_request(struct syncq_channel *channel, uint32_t *number)
 static int find_void_request(struct syncq_channel *channel, uint32_t *number)
 {
     for (uint32_t i = SYNCQ_REQUESTS_MAX; i-- > 0;)
-        if (!state_is_taken(atomic_load_explicit(&channel->states[i],
-                                                 memory_order_acquire))) {
+        if (!syncq_request_is_taken(atomic_load_explicit(
+                &channel->states[i], memory_order_acquire))) {
             *number = i;
             return 0;
         }
@@ -196,7 +201,7 @@ static int next_segment(struct syncq_queue *queue, enum syncq_reserve_kind kind)
         return atomic_load(&channel->segments_exhausted)
                    ? SYNCQ_ERR_SEGMENTS_FULL
                    : EAGAIN;
-    if (channel->next_is_last && kind != SYNCQ_RESERVE_MARKS)
+    if (channel->next_is_last && kind == SYNCQ_RESERVE_MESSAGE)
         return SYNCQ_ERR_SEGMENTS_FULL;
     if (room > 0) {
         if (find_void_request(channel, &number) != 0)
@@ -226,6 +231,28 @@ static int next_segment(struct syncq_queue *queue, enum syncq_reserve_kind kind)
     return 0;
 }
 
+/*
+ * Are too many bytes on the way to the disk for one message more?  What lies
+ * between durable_lsn and the head is an upper bound; only when it is too much
+ * are the requests counted, since one that is stuck holds durable_lsn back.
+ */
+static int too_many_bytes(const struct syncq_channel *channel, uint64_t size)
+{
+    uint64_t bytes = size;
+
+    if (channel->head_lsn - atomic_load(&channel->durable_lsn) + size <=
+        SYNCQ_IN_FLIGHT_SIZE_MAX)
+        return 0;
+    for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX; i++) {
+        uint32_t state = atomic_load(&channel->states[i]);
+
+        if (syncq_request_is_taken(state) && state != SYNCQ_REQUEST_CONFIRM &&
+            state != SYNCQ_REQUEST_WITHDRAWN)
+            bytes += channel->requests[i].size;
+    }
+    return bytes > size && bytes > SYNCQ_IN_FLIGHT_SIZE_MAX;
+}
+
 static int reserve_locked(struct syncq_queue *queue,
                           enum syncq_reserve_kind kind, uint64_t size,
                           uint32_t slot_count, uint32_t *slots,
@@ -242,6 +269,9 @@ static int reserve_locked(struct syncq_queue *queue,
         channel->next_segment == SYNCQ_SEGMENT_NONE &&
         atomic_load(&channel->segments_exhausted))
         result = SYNCQ_ERR_SEGMENTS_FULL; /* the head is in the last one */
+    if (result == 0 && kind == SYNCQ_RESERVE_MESSAGE &&
+        too_many_bytes(channel, size))
+        result = SYNCQ_ERR_BYTES_FULL;
     if (result == 0 && slot_count > queue->index.lists->free_count)
         result = SYNCQ_ERR_ENTRIES_FULL;
     if (result == 0 && size > head_room(queue))
@@ -254,7 +284,8 @@ static int reserve_locked(struct syncq_queue *queue,
     request = &channel->requests[number];
     request->slot_count = slot_count;
     atomic_store(&request->entries_written, kind == SYNCQ_RESERVE_MARKS);
-    reservation->sequence = 0;
+    if (kind == SYNCQ_RESERVE_MARKS)
+        reservation->sequence = 0;
     if (kind == SYNCQ_RESERVE_MESSAGE)
         reservation->sequence = channel->epoch << SYNCQ_SEQUENCE_COUNTER_BITS |
                                 ++channel->sequence_counter;
@@ -293,6 +324,22 @@ int syncq_reserve(struct syncq_queue *queue, enum syncq_reserve_kind kind,
         syncq_channel_ring(channel);
         (void)syncq_futex_wait(&channel->segment_bell, bell, 1000000);
     }
+}
+
+int syncq_reserve_leave(struct syncq_queue *queue)
+{
+    struct syncq_channel *channel = queue->handle.channel;
+    int result = syncq_reserve_lock(queue);
+
+    if (result != 0)
+        return result;
+    result = channel->next_segment == SYNCQ_SEGMENT_NONE ||
+                     channel->next_is_last ||
+                     atomic_load(&channel->state) != SYNCQ_CHANNEL_OPEN
+                 ? EAGAIN
+                 : next_segment(queue, SYNCQ_RESERVE_MESSAGE);
+    syncq_reserve_unlock(queue);
+    return result;
 }
 
 int syncq_reserve_seal(struct syncq_queue *queue,

@@ -13,6 +13,7 @@
 enum syncq_reserve_kind {
     SYNCQ_RESERVE_MESSAGE, /* takes a sequence number */
     SYNCQ_RESERVE_MARKS,   /* may open the last free segment */
+    SYNCQ_RESERVE_COPY,    /* the same; the sequence number is given */
 };
 
 struct syncq_reservation {
@@ -20,6 +21,15 @@ struct syncq_reservation {
     uint32_t request, segment;
     uint64_t offset; /* in the segment */
 };
+
+/*
+ * Is it the request of a relocated copy?  Then its entries are not written
+ * until they name the copy, and when its maker died the next manager does it.
+ */
+int syncq_request_is_copy(const struct syncq_request *request);
+
+/* Is a request slot with this state in somebody's use? */
+int syncq_request_is_taken(uint32_t state);
 
 /*
  * Take the shared lock.  When its last owner died inside, the head is rolled
@@ -36,6 +46,12 @@ void syncq_reserve_unlock(struct syncq_queue *queue);
 int syncq_reserve(struct syncq_queue *queue, enum syncq_reserve_kind kind,
                   uint64_t size, uint32_t slot_count, uint32_t *slots,
                   struct syncq_reservation *reservation);
+
+/*
+ * Leave the head's segment although it has room: its rest becomes void.  Only
+ * when another one is prepared that is not the last.  EAGAIN: there is none.
+ */
+int syncq_reserve_leave(struct syncq_queue *queue);
 
 /*
  * Reserve the rest of the head's page for a void record, so that the next

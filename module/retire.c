@@ -8,50 +8,40 @@
 #include "module/log_scan.h"
 #include "module/recovery_internal.h"
 #include "module/retire.h"
+#include "module/space.h"
 
-static int is_live(const struct syncq_entry_view *view)
+/* The lowest base of a segment that is being emptied; else the highest LSN. */
+static uint64_t emptying_base(const struct syncq_space *space)
 {
-    return !syncq_status_is_final(view->state.status);
+    uint64_t lowest = UINT64_MAX;
+
+    for (uint32_t i = 0; i < space->segment_count; i++)
+        if (space->segments[i].state == SYNCQ_SEGMENT_EMPTYING &&
+            space->segments[i].base_lsn < lowest)
+            lowest = space->segments[i].base_lsn;
+    return lowest;
 }
 
-/* For each segment: does it hold a part that is not finished? */
-static int find_live(struct syncq_queue *queue, uint8_t *live)
+static int choose_segment(struct syncq_queue *queue,
+                          const struct syncq_space *space, uint32_t *segment)
 {
-    uint64_t base;
+    const struct syncq_channel *channel = queue->handle.channel;
+    uint64_t oldest = emptying_base(space);
+    int found = 0;
 
-    for (uint32_t slot = 0; slot < queue->index.entry_count; slot++) {
-        struct syncq_entry_view view = {0};
-        uint32_t segment;
-        int result = syncq_index_read(&queue->index, slot, &view);
+    for (uint32_t i = 0; i < space->segment_count; i++) {
+        const struct syncq_segment_use *use = &space->segments[i];
 
-        if (result != 0 && view.state.status != SYNCQ_STATUS_LOST)
-            continue;            /* a free slot */
-        if (view.state.lsn == 0) /* damaged or in work: wait for recovery */
-            return SYNCQ_ERR_BAD_ENTRY;
-        if (is_live(&view) &&
-            syncq_segment_find(queue, view.state.lsn, &segment, &base) == 0)
-            live[segment] = 1;
-    }
-    return 0;
-}
-
-static int choose_segment(struct syncq_queue *queue, const uint8_t *live,
-                          uint32_t *segment)
-{
-    struct syncq_channel *channel = queue->handle.channel;
-    uint64_t oldest = UINT64_MAX;
-
-    for (uint32_t i = 0; i < queue->data.segment_count; i++) {
-        uint64_t base = atomic_load(&channel->segments[i].base_lsn);
-
-        if (live[i] || base >= oldest ||
-            atomic_load(&channel->segments[i].retire) ||
-            atomic_load(&channel->segments[i].state) != SYNCQ_SEGMENT_CLOSED)
+        if ((use->state != SYNCQ_SEGMENT_CLOSED &&
+             use->state != SYNCQ_SEGMENT_EMPTYING) ||
+            use->live_parts > 0 || use->base_lsn > oldest ||
+            atomic_load(&channel->segments[i].ask) != SYNCQ_ASK_NOTHING)
             continue;
-        oldest = base;
+        oldest = use->base_lsn;
         *segment = i;
+        found = 1;
     }
-    return oldest == UINT64_MAX ? SYNCQ_ERR_SEGMENTS_FULL : 0;
+    return found ? 0 : SYNCQ_ERR_SEGMENTS_FULL;
 }
 
 /* The marks of one segment, as (sequence, part), each once. */
@@ -181,24 +171,25 @@ int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
                       struct syncq_mark **marks, uint32_t *mark_count)
 {
     struct carry carry = {0};
-    /* Segments and slots may be added meanwhile. */
-    uint8_t *live = calloc(SYNCQ_SEGMENT_COUNT_MAX, 1);
-    int result = live == NULL ? ENOMEM : find_live(queue, live);
+    struct syncq_space space = {0};
+    int result = syncq_space_read(queue, NULL, &space);
 
+    if (result == 0 && space.unknown_parts > 0)
+        result = SYNCQ_ERR_BAD_ENTRY; /* damaged or in work: wait */
     while (result == 0) {
-        result = choose_segment(queue, live, segment);
+        result = choose_segment(queue, &space, segment);
         if (result == 0)
             result = carry_read(&carry, queue, *segment);
         if (result != SYNCQ_ERR_BAD_RECORD)
             break;
         /* Damaged, or a writer that was stopped has not yet filled its place:
          * that must not keep the others. */
-        live[*segment] = 1;
+        space.segments[*segment].live_parts = 1;
         result = 0;
     }
     if (result == SYNCQ_ERR_BAD_ENTRY)
         result = SYNCQ_ERR_SEGMENTS_FULL;
-    free(live);
+    syncq_space_clear(&space);
     if (result == 0) {
         *marks = carry.marks;
         *mark_count = carry.count;
@@ -208,11 +199,51 @@ int syncq_retire_find(struct syncq_queue *queue, uint32_t *segment,
     return result;
 }
 
-void syncq_retire_ask(struct syncq_queue *queue, uint32_t segment)
+static void ask(struct syncq_queue *queue, uint32_t segment,
+                enum syncq_segment_ask what)
 {
     struct syncq_channel *channel = queue->handle.channel;
 
-    atomic_store(&channel->segments[segment].retire, 1);
+    atomic_store(&channel->segments[segment].ask, what);
+    atomic_fetch_add(&channel->asks, 1);
     SYNCQ_FAILPOINT("retire.asked");
     syncq_channel_ring(channel);
+}
+
+void syncq_retire_ask(struct syncq_queue *queue, uint32_t segment)
+{
+    ask(queue, segment, SYNCQ_ASK_RETIRE);
+}
+
+int syncq_retire_ask_emptying(struct syncq_queue *queue, uint32_t segment)
+{
+    struct carry carry = {0};
+    int result = carry_read(&carry, queue, segment); /* for the reading alone */
+
+    carry_clear(&carry);
+    if (result == 0)
+        ask(queue, segment, SYNCQ_ASK_EMPTY);
+    return result;
+}
+
+int syncq_retire_wait(struct syncq_queue *queue, uint32_t segment,
+                      int timeout_ms)
+{
+    struct syncq_channel *channel = queue->handle.channel;
+    const struct syncq_channel_segment *known = &channel->segments[segment];
+    uint64_t end_us = syncq_clock_us() + (uint64_t)timeout_ms * 1000;
+
+    for (;;) {
+        uint32_t bell = atomic_load(&channel->segment_bell);
+        uint64_t now_us = syncq_clock_us();
+
+        if (atomic_load(&known->ask) == SYNCQ_ASK_NOTHING)
+            return atomic_load(&known->state) == SYNCQ_SEGMENT_CLOSED
+                       ? SYNCQ_ERR_BUSY
+                       : 0;
+        if (now_us >= end_us)
+            return SYNCQ_ERR_TIMEOUT;
+        (void)syncq_futex_wait(&channel->segment_bell, bell,
+                               (int64_t)(end_us - now_us));
+    }
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/marks_format.h"
 #include "module/file.h"
 #include "module/log_scan.h"
 #include "module/salvage_states.h"
@@ -166,6 +167,11 @@ static int see_marks(const struct syncq_record_header *header,
 {
     struct search *search = context;
 
+    if (syncq_record_type_is_message(header->type)) /* what a copy carries */
+        return syncq_salvage_states_add_marks(
+            &search->salvage->states, header->lsn,
+            body + header->envelope_size + header->content_size,
+            header->state_count * sizeof(struct syncq_mark_image));
     if (header->type != SYNCQ_RECORD_MARKS)
         return 0;
     return syncq_salvage_states_add_marks(&search->salvage->states, header->lsn,

@@ -14,6 +14,8 @@ int syncq_statistics_read(struct syncq_queue *queue,
     statistics->durable_lsn = atomic_load(&channel->durable_lsn);
     statistics->synced_lsn = atomic_load(&channel->synced_lsn);
     statistics->checkpoint = atomic_load(&channel->checkpoint);
+    statistics->copies = atomic_load(&channel->copies);
+    statistics->copied_size = atomic_load(&channel->copied_size);
     for (unsigned i = 0; i < 8; i++)
         statistics->captures[i] = atomic_load(&channel->captures[i]);
     return 0;

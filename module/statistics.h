@@ -32,6 +32,7 @@ struct syncq_statistics {
     uint64_t checkpoint;   /* number of the last one */
     uint64_t head_lsn, durable_lsn, synced_lsn;
     uint64_t captures[8];           /* the milter's outcomes, enum in milter/ */
+    uint64_t copies, copied_size;   /* records that were moved, and bytes */
     struct syncq_histogram sync_us; /* duration of each data sync */
     struct syncq_histogram confirm_us; /* request to confirm */
 };

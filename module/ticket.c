@@ -112,6 +112,7 @@ void syncq_ticket_withdraw(struct syncq_queue *queue,
 
     syncq_ticket_finish(queue, ticket, SYNCQ_STATUS_CANCELLED);
     SYNCQ_FAILPOINT("ticket.withdrawing");
+    atomic_store(&channel->requests[ticket->request].entries_written, 1);
     atomic_store(&channel->states[ticket->request], SYNCQ_REQUEST_WITHDRAWN);
     syncq_channel_ring(channel);
 }

@@ -291,18 +291,21 @@ int batch_run(struct helper *helper)
 {
     struct batch *batch = calloc(1, sizeof *batch);
     struct syncq_channel *channel = helper->channel;
+    uint32_t asked = atomic_load(&channel->asks);
     int stopping = 0;
 
     if (batch == NULL)
         return ENOMEM;
     for (;;) {
         uint32_t bell = atomic_load(&channel->bell);
+        uint32_t asks = atomic_load(&channel->asks);
         int waits = anything_waits(helper);
 
         if ((channel->next_segment == SYNCQ_SEGMENT_NONE &&
              !atomic_load(&channel->segments_exhausted)) ||
-            atomic_load(&channel->grow) == SYNCQ_GROW_ASKED)
+            asks != asked || atomic_load(&channel->grow) == SYNCQ_GROW_ASKED)
             keeper_wake(helper);
+        asked = asks;
         /* Told to stop: one more batch, then the rest is the successor's. */
         if (stopping || (!waits && atomic_load(&helper->stop)))
             break;

@@ -6,7 +6,8 @@
 
 /*
  * Everything below this LSN, records and marks, is in the index by now: the
- * lowest reservation whose entries are not yet written, else the head.
+ * lowest reservation whose entries are not yet written (a relocated copy's: do
+ * not yet name it), else the head.
  */
 static int sample_synced_lsn(struct helper *helper, uint64_t *synced_lsn)
 {
@@ -18,7 +19,7 @@ static int sample_synced_lsn(struct helper *helper, uint64_t *synced_lsn)
     *synced_lsn = channel->head_lsn;
     syncq_reserve_unlock(helper->queue);
     for (uint32_t i = 0; i < SYNCQ_REQUESTS_MAX; i++)
-        if (atomic_load(&channel->states[i]) == SYNCQ_REQUEST_RESERVED &&
+        if (syncq_request_is_taken(atomic_load(&channel->states[i])) &&
             !atomic_load(&channel->requests[i].entries_written) &&
             channel->requests[i].lsn < *synced_lsn)
             *synced_lsn = channel->requests[i].lsn;

@@ -88,7 +88,8 @@ void keeper_index_failed(struct helper *helper, int error);
 /* checkpoint.c: sync the index in two phases. */
 int checkpoint_write(struct helper *helper, uint32_t flags);
 
-/* retire.c: free the segments that the manager asked for, and their slots. */
+/* retire.c: do what the manager asked for: free segments and their slots, or
+ * let a page say that the segment is being emptied. */
 int retire_segments(struct helper *helper);
 /* retire.c: free slots whose record's segment is free; a predecessor may have
  * died in between. */

@@ -115,19 +115,77 @@ static int retire_segment(struct helper *helper, uint32_t segment)
     return free_slots(helper, gone_with_segment, segment);
 }
 
+/*
+ * Copies of the records of a segment that is being emptied lie above it.  If
+ * one went first, with the last word about its mail, the original would count
+ * again.
+ */
+static int waits_for_another(const struct helper *helper, uint32_t segment)
+{
+    for (uint32_t i = 0; i < helper->channel->segment_count; i++)
+        if (helper->pages[i].state == SYNCQ_SEGMENT_EMPTYING && i != segment &&
+            helper->pages[i].base_lsn < helper->pages[segment].base_lsn)
+            return 1;
+    return 0;
+}
+
+static int is_any_emptied(const struct helper *helper)
+{
+    for (uint32_t i = 0; i < helper->channel->segment_count; i++)
+        if (helper->pages[i].state == SYNCQ_SEGMENT_EMPTYING)
+            return 1;
+    return 0;
+}
+
+/* On disk before the manager may copy anything: it looks at the channel. */
+static int empty_segment(struct helper *helper, uint32_t segment)
+{
+    struct syncq_queue *queue = helper->queue;
+    struct syncq_segment_page *page = &helper->pages[segment];
+    int result;
+
+    page->state = SYNCQ_SEGMENT_EMPTYING;
+    result = syncq_data_write_segment_page(&queue->data, &queue->key, page);
+    if (result == 0)
+        atomic_store(&helper->channel->segments[segment].state,
+                     SYNCQ_SEGMENT_EMPTYING);
+    return result;
+}
+
+static int do_asked(struct helper *helper, uint32_t segment, uint32_t what)
+{
+    uint32_t state = helper->pages[segment].state;
+    int result = 0;
+
+    if (what == SYNCQ_ASK_EMPTY && state == SYNCQ_SEGMENT_CLOSED &&
+        !is_any_emptied(helper) && !has_request(helper, segment))
+        result = empty_segment(helper, segment);
+    if (what == SYNCQ_ASK_RETIRE &&
+        (state == SYNCQ_SEGMENT_CLOSED || state == SYNCQ_SEGMENT_EMPTYING) &&
+        !waits_for_another(helper, segment) && !has_request(helper, segment) &&
+        !has_live_part(helper, segment)) {
+        result = retire_segment(helper, segment);
+        if (result == 0)
+            result = keeper_prepare_segment(helper);
+    }
+    return result;
+}
+
 int retire_segments(struct helper *helper)
 {
     struct syncq_channel *channel = helper->channel;
     int result = 0;
 
     for (uint32_t i = 0; i < channel->segment_count && result == 0; i++) {
-        if (!atomic_exchange(&channel->segments[i].retire, 0) ||
-            helper->pages[i].state != SYNCQ_SEGMENT_CLOSED ||
-            has_request(helper, i) || has_live_part(helper, i))
+        uint32_t what = atomic_load(&channel->segments[i].ask);
+
+        if (what == SYNCQ_ASK_NOTHING)
             continue;
-        result = retire_segment(helper, i);
-        if (result == 0)
-            result = keeper_prepare_segment(helper);
+        result = do_asked(helper, i, what);
+        /* Only now: the manager takes it for the answer. */
+        atomic_store(&channel->segments[i].ask, SYNCQ_ASK_NOTHING);
+        atomic_fetch_add(&channel->segment_bell, 1);
+        syncq_futex_wake(&channel->segment_bell);
     }
     return result;
 }

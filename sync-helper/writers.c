@@ -87,6 +87,9 @@ static void finish(struct helper *helper, uint32_t number, uint32_t state)
         withdraw(helper, number);
         break;
     case SYNCQ_REQUEST_CONFIRM:
+        /* Entries that have to name the copy are the next manager's. */
+        if (syncq_request_is_copy(&channel->requests[number]))
+            break;
         for_each_slot(helper, number, set_synced);
         SYNCQ_FAILPOINT("writers.synced");
         count_arrivals(helper, channel->requests[number].slot_count);

@@ -13,7 +13,7 @@ static void test_strerror__each_own_code__has_its_own_text(void **state)
     int a, b;
 
     (void)state;
-    for (a = SYNCQ_ERR_NO_QUEUE; a <= SYNCQ_ERR_GROUPS; a++) {
+    for (a = SYNCQ_ERR_NO_QUEUE; a <= SYNCQ_ERR_RECIPIENTS; a++) {
         const char *text = syncq_strerror(a);
 
         assert_string_not_equal(text, "unknown error");
@@ -28,7 +28,7 @@ static void test_strerror__each_own_code__is_one_line_without_stop(void **state)
     int error;
 
     (void)state;
-    for (error = SYNCQ_ERR_NO_QUEUE; error <= SYNCQ_ERR_GROUPS; error++) {
+    for (error = SYNCQ_ERR_NO_QUEUE; error <= SYNCQ_ERR_RECIPIENTS; error++) {
         const char *text = syncq_strerror(error);
 
         assert_null(strchr(text, '\n'));
@@ -54,7 +54,7 @@ static void test_strerror__foreign_numbers__are_unknown(void **state)
     (void)state;
     assert_string_equal(syncq_strerror(SYNCQ_ERR_NO_QUEUE - 1),
                         "unknown error");
-    assert_string_equal(syncq_strerror(SYNCQ_ERR_GROUPS + 1), "unknown error");
+    assert_string_equal(syncq_strerror(SYNCQ_ERR_RECIPIENTS + 1), "unknown error");
     assert_string_equal(syncq_strerror(-1), "unknown error");
     assert_string_equal(syncq_strerror(INT_MIN), "unknown error");
     assert_string_equal(syncq_strerror(INT_MAX), "unknown error");

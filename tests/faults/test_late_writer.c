@@ -148,7 +148,7 @@ static int is_answered(struct fixture *fixture, void *context)
     const struct wanted *wanted = context;
 
     return !atomic_load(
-        &fixture->helper.channel->segments[wanted->segment].retire);
+        &fixture->helper.channel->segments[wanted->segment].ask);
 }
 
 /* More than a lap: the queue gets full, all is done, and again. */

@@ -141,7 +141,7 @@ static int is_retired(struct fixture *fixture, void *context)
     const uint32_t *segment = context;
     struct syncq_channel *channel = fixture->helper.channel;
 
-    return !atomic_load(&channel->segments[*segment].retire);
+    return !atomic_load(&channel->segments[*segment].ask);
 }
 
 int world_retire(struct world *world)

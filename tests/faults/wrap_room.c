@@ -81,7 +81,7 @@ static int is_free(struct fixture *fixture, void *context)
     const uint32_t *segment = context;
     const struct syncq_channel *channel = fixture->helper.channel;
 
-    if (atomic_load(&channel->segments[*segment].retire) != 0)
+    if (atomic_load(&channel->segments[*segment].ask) != 0)
         return 0;
     if (atomic_load(&channel->segments[*segment].state) == SYNCQ_SEGMENT_FREE ||
         channel->next_segment == *segment || channel->head_segment == *segment)
