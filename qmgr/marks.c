@@ -141,7 +141,11 @@ static void marks_on_done(struct committer_job *job, void *context)
     marks_answer(marks, marks->finished, failed);
 }
 
-/* Read the present states; parts whose slot was given away are over. */
+/*
+ * Read the present states.  A slot may have been given back since it was noted,
+ * and taken again: then the part that it holds now is meant, which has changed
+ * while the slot counted as noted.  One that its writer still has is not ours.
+ */
 static struct marks_job *marks_collect(struct marks *marks, uint32_t first,
                                        uint32_t count)
 {
@@ -159,9 +163,10 @@ static struct marks_job *marks_collect(struct marks *marks, uint32_t first,
         marks->is_noted[noted->slot / 8] &=
             (uint8_t) ~(1u << (noted->slot & 7));
         if (syncq_entry_read(queue, noted->slot, &view) != 0 ||
-            view.sequence != noted->sequence)
+            view.state.status == SYNCQ_STATUS_NEW)
             continue;
-        own->noted[used] = *noted;
+        own->noted[used].slot = noted->slot;
+        own->noted[used].sequence = view.sequence;
         own->job.marks[used].sequence = view.sequence;
         own->job.marks[used].part = view.part;
         own->job.marks[used++].state = view.state;
