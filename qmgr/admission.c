@@ -157,17 +157,16 @@ static int admission_is_synced(struct admission *admission,
     for (i = 0; i < message->part_count; i++) {
         struct syncq_entry_view view;
 
-        if (syncq_entry_read(admission->backlog->queue,
-                             message_slots(message)[i], &view) != 0)
+        if (backlog_read_part(admission->backlog, message, i, &view) != 0)
             return 0; /* being written right now */
-        if (view.sequence != message->sequence)
-            return -1;
         if (view.state.status == SYNCQ_STATUS_NEW)
             return 0;
         final &= syncq_status_is_final(view.state.status);
         /* The writer gave up; the log must know, should the index be lost. */
         if (view.state.status == SYNCQ_STATUS_CANCELLED)
             marks_note(admission->backlog->marks, view.slot, view.sequence);
+        if (i == 0 && view.state.lsn == 0)
+            return -1; /* the whole message is gone */
         if (i == 0)
             *lsn = view.state.lsn;
     }

@@ -9,6 +9,7 @@
 #include "module/append.h"
 #include "program/log.h"
 #include "qmgr/backlog.h"
+#include "qmgr/cleaner.h"
 #include "qmgr/marks.h"
 #include "qmgr/memory.h"
 
@@ -86,6 +87,7 @@ static void arrivals_on_readable(int fd, short events, void *context)
     (void)fd;
     (void)events;
     (void)arrivals_read(arrivals);
+    cleaner_notice(arrivals->backlog->cleaner);
 }
 
 /*

@@ -9,17 +9,20 @@
 
 #include "module/error.h"
 #include "module/index_format.h"
+#include "module/read.h"
+#include "module/relocate.h"
 #include "program/log.h"
 #include "qmgr/admission.h"
 #include "qmgr/arrivals.h"
 #include "qmgr/backlogs.h"
+#include "qmgr/cleaner.h"
 #include "qmgr/committer.h"
 #include "qmgr/gate.h"
 #include "qmgr/identify.h"
 #include "qmgr/importer.h"
 #include "qmgr/marks.h"
 #include "qmgr/memory.h"
-#include "qmgr/retire.h"
+#include "qmgr/space_watch.h"
 
 #define BACKLOG_TICK_S                                                         \
     1 /* between attempts to open, and looks at the state                      \
@@ -51,14 +54,36 @@ int backlog_is_settled(const struct backlog *backlog)
     return backlog->queue == NULL || backlog->identified;
 }
 
-/* Parts of a message that is over: its part 0 was not taken. */
-static void backlog_drop_partial(struct message *message, void *context)
+/*
+ * Was the message moved in the log?  Then all of its parts were written long
+ * ago, and those that are missing were finished.  A record that cannot be read
+ * is for whoever delivers it.
+ */
+static int backlog_was_moved(struct backlog *backlog, struct message *message)
+{
+    struct syncq_record_header header;
+    struct syncq_entry_view view;
+
+    return syncq_entry_read(backlog->queue, message_slots(message)[0], &view) ==
+               0 &&
+           view.sequence == message->sequence &&
+           view.state.status != SYNCQ_STATUS_NEW &&
+           (syncq_record_read_header(backlog->queue, view.state.lsn, &header) !=
+                0 ||
+            header.copy > 0);
+}
+
+/* What the walk has seen in part only. */
+static void backlog_settle_partial(struct message *message, void *context)
 {
     struct backlog *backlog = context;
 
-    if (message->file == backlog->number && message->stage == MESSAGE_PARTIAL &&
-        message_slots(message)[0] == SYNCQ_SLOT_NONE)
-        message_remove(&backlog->qmgr->messages, message);
+    if (message->file != backlog->number || message->stage != MESSAGE_PARTIAL)
+        return;
+    if (message_slots(message)[0] == SYNCQ_SLOT_NONE)
+        message_remove(&backlog->qmgr->messages, message); /* it is over */
+    else if (backlog_was_moved(backlog, message))
+        backlog_place(backlog, message);
 }
 
 void backlog_walk(struct backlog *backlog)
@@ -76,7 +101,7 @@ void backlog_walk(struct backlog *backlog)
         if (message != NULL)
             backlog_place(backlog, message);
     }
-    message_visit_queue(&backlog->qmgr->messages, backlog_drop_partial,
+    message_visit_queue(&backlog->qmgr->messages, backlog_settle_partial,
                         backlog);
 }
 
@@ -122,6 +147,9 @@ static int backlog_open(struct backlog *backlog)
 {
     int result = backlog_open_queue(backlog);
 
+    /* Before any entry is changed: what the last manager was moving. */
+    if (result == 0)
+        result = syncq_relocate_settle(backlog->queue);
     if (result == 0)
         result = backlog_open_parts(backlog);
     if (result == 0)
@@ -144,9 +172,8 @@ void backlog_finish_recipient(struct backlog *backlog, uint64_t sequence,
         struct syncq_entry_view view;
         struct syncq_state state;
 
-        if (syncq_entry_read(backlog->queue, message_slots(message)[i],
-                             &view) != 0 ||
-            view.sequence != sequence || recipient < view.first_recipient ||
+        if (backlog_read_part(backlog, message, i, &view) != 0 ||
+            recipient < view.first_recipient ||
             recipient - view.first_recipient >= view.recipient_count)
             continue;
         state = view.state;
@@ -168,7 +195,8 @@ static void backlog_attach(struct backlog *backlog)
     backlogs_recover_files(backlog->qmgr->backlogs, backlog->qmgr);
     gate_apply(backlog->qmgr->gate, backlog->queue);
     backlog->identify = identify_new(backlog);
-    backlog->retire = retire_new(backlog);
+    backlog->space_watch = space_watch_new(backlog->queue, backlog->directory);
+    backlog->cleaner = cleaner_new(backlog);
 }
 
 /* Is it still the same channel, and does it take mail? */
@@ -237,7 +265,8 @@ void backlog_free(struct backlog *backlog)
     if (backlog == NULL)
         return;
     committer_free(backlog->committer);
-    retire_free(backlog->retire);
+    cleaner_free(backlog->cleaner);
+    space_watch_free(backlog->space_watch);
     identify_free(backlog->identify);
     admission_free(backlog->admission);
     arrivals_free(backlog->arrivals);

@@ -23,7 +23,8 @@ struct admission;
 struct arrivals;
 struct committer;
 struct marks;
-struct retire;
+struct cleaner;
+struct space_watch;
 
 struct backlog {
     struct qmgr *qmgr;
@@ -37,7 +38,8 @@ struct backlog {
     struct marks *marks;
     struct arrivals *arrivals;
     struct admission *admission;
-    struct retire *retire;
+    struct cleaner *cleaner;
+    struct space_watch *space_watch;
     struct syncq_groups *groups; /* NULL: doing without */
     unsigned groups_failures;
     struct event *timer;
@@ -69,6 +71,14 @@ void backlog_update(struct backlog *backlog, struct syncq_entry_view *view,
 /* The same for the status alone, for all unfinished parts of a message. */
 void backlog_set_status(struct backlog *backlog, struct message *message,
                         unsigned status);
+
+/*
+ * The entry of part i of a message whose parts have been seen.  A part that
+ * was finished when its message was moved in the log may have lost its slot:
+ * it reads as done.  SYNCQ_ERR_BAD_ENTRY: being written, or damaged.
+ */
+int backlog_read_part(struct backlog *backlog, struct message *message,
+                      uint32_t i, struct syncq_entry_view *view);
 
 /*
  * Put an entry into its message, which is made if it is new.  Returns the

@@ -42,9 +42,7 @@ void backlog_set_status(struct backlog *backlog, struct message *message,
         struct syncq_entry_view view;
         struct syncq_state state;
 
-        if (syncq_entry_read(backlog->queue, message_slots(message)[i],
-                             &view) != 0 ||
-            view.sequence != message->sequence ||
+        if (backlog_read_part(backlog, message, i, &view) != 0 ||
             syncq_status_is_final(view.state.status))
             continue;
         state = view.state;
@@ -55,6 +53,28 @@ void backlog_set_status(struct backlog *backlog, struct message *message,
             state.reason |= REASON_EXPIRE;
         backlog_update(backlog, &view, &state);
     }
+}
+
+/*
+ * The slot named this part once, so it is free or another's by now only if it
+ * was given back; part 0 keeps its slot as long as there is a message.
+ */
+int backlog_read_part(struct backlog *backlog, struct message *message,
+                      uint32_t i, struct syncq_entry_view *view)
+{
+    uint32_t slot = message_slots(message)[i];
+    int result;
+
+    memset(view, 0, sizeof(*view));
+    result = syncq_entry_read(backlog->queue, slot, view);
+    if (view->sequence == message->sequence && view->part == i)
+        return result;
+    *view = (struct syncq_entry_view){.sequence = message->sequence,
+                                      .slot = slot,
+                                      .part = (uint16_t)i,
+                                      .part_count = message->part_count,
+                                      .state = {.status = SYNCQ_STATUS_DONE}};
+    return 0;
 }
 
 struct message *backlog_collect(struct backlog *backlog,
@@ -101,14 +121,14 @@ static void backlog_summarize(struct backlog *backlog, struct message *message,
     for (i = 0; i < message->part_count; i++) {
         struct syncq_entry_view view;
 
-        if (syncq_entry_read(backlog->queue, message_slots(message)[i],
-                             &view) != 0) {
+        if (backlog_read_part(backlog, message, i, &view) != 0) {
             summary->synced = 1; /* being written: look again */
             continue;
         }
         if (i == 0 && syncq_status_is_final(view.state.status))
             return; /* part 0 goes last: so all are */
-        summary->arrival_s = view.arrival_s;
+        if (view.arrival_s != 0)
+            summary->arrival_s = view.arrival_s;
         summary->final &= syncq_status_is_final(view.state.status);
         summary->synced |= view.state.status == SYNCQ_STATUS_NEW ||
                            view.state.status == SYNCQ_STATUS_SYNCED;
@@ -203,9 +223,7 @@ static int backlog_change_groups(struct backlog *backlog,
 
         if (result != 0)
             break;
-        if (syncq_entry_read(backlog->queue, message_slots(message)[i],
-                             &view) != 0 ||
-            view.sequence != message->sequence)
+        if (backlog_read_part(backlog, message, i, &view) != 0)
             continue;
         if (!add)
             result = syncq_groups_remove(backlog->groups, domain,

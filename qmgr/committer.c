@@ -164,7 +164,7 @@ static void committer_commit(struct committer *committer,
 
     for (job = jobs; job != NULL; job = job->next, i++)
         job->result = job->work != NULL
-                          ? job->work(committer->queue)
+                          ? job->work(committer->queue, job->work_context)
                           : committer_append(committer, job, &tickets[i]);
     for (job = jobs, i = 0; job != NULL; job = job->next, i++) {
         if (job->result != 0 || job->work != NULL)

@@ -28,7 +28,8 @@ struct committer_job {
     struct syncq_mark *marks;
     uint32_t mark_count;
     /* Or something else to do in the thread, between two batches' appends. */
-    int (*work)(struct syncq_queue *queue);
+    int (*work)(struct syncq_queue *queue, void *work_context);
+    void *work_context;
     /* Results. */
     int result;        /* of append and sync */
     int unlink_result; /* of the file: 0, ENOENT, ... */

@@ -76,9 +76,7 @@ static json_int_t control_change_parts(struct control_change *change,
         struct syncq_entry_view view;
         struct syncq_state state;
 
-        if (syncq_entry_read(backlog->queue, message_slots(message)[i],
-                             &view) != 0 ||
-            view.sequence != message->sequence)
+        if (backlog_read_part(backlog, message, i, &view) != 0)
             continue;
         if (view.state.status !=
             (change->release ? SYNCQ_STATUS_HELD : SYNCQ_STATUS_DEFERRED))

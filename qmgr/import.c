@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #include "module/error.h"
+#include "module/space_report.h"
 #include "module/read.h"
 #include "postfix/queue_file.h"
 #include "program/log.h"
 #include "qmgr/backlogs.h"
+#include "qmgr/cleaner.h"
 #include "qmgr/committer.h"
 #include "qmgr/importer.h"
 #include "qmgr/marks.h"
@@ -225,6 +227,8 @@ static void import_on_done(struct committer_job *job, void *context)
                  syncq_strerror(job->result));
         import_note_cancelled(import);
         import_leave_file(import);
+        if (syncq_limit_of(job->result) != SYNCQ_LIMIT_COUNT)
+            cleaner_wake(import->backlog->cleaner);
     } else {
         import_make_ready(import);
         message_remove(&qmgr->messages, message);

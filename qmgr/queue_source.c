@@ -65,16 +65,14 @@ static int queue_source_views(struct pass *pass, struct queue_pass *own)
     own->views = memory_new(message->part_count * sizeof(own->views[0]));
     own->in_pass = memory_new(message->part_count);
     for (i = 0; i < message->part_count; i++) {
-        int result =
-            syncq_entry_read(queue_source_backlog(pass)->queue,
-                             message_slots(message)[i], &own->views[i]);
+        int result = backlog_read_part(queue_source_backlog(pass), message, i,
+                                       &own->views[i]);
 
-        if (result == 0 && own->views[i].sequence != message->sequence)
-            result = SYNCQ_ERR_BAD_ENTRY;
         if (result != 0)
             return result;
     }
-    return 0;
+    /* Part 0 goes last: without it there is no message. */
+    return own->views[0].state.lsn == 0 ? SYNCQ_ERR_BAD_ENTRY : 0;
 }
 
 /* Which parts are due; works for their unfinished recipients. */

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * retire.h - give back segments in which nothing is left to do
- *
- * When half of the segments or entries are in use, the oldest segment without
- * a live part is looked for, its marks are carried on, and the helper is asked
- * to free it: one at a time, in the committer's thread.
+ * retire.h - give back one segment in which nothing is left to do
  */
 #ifndef SYNCQ_QMGR_RETIRE_H
 #define SYNCQ_QMGR_RETIRE_H
 
-struct backlog;
-struct retire;
+struct syncq_queue;
 
-struct retire *retire_new(struct backlog *backlog);
-/* After the committer's end; NULL is fine. */
-void retire_free(struct retire *retire);
+/*
+ * In the committer's thread: find the oldest segment without a live part,
+ * carry its marks on, have the helper free it and wait for that.
+ * SYNCQ_ERR_SEGMENTS_FULL: there is none; SYNCQ_ERR_TIMEOUT: the helper does
+ * not answer; SYNCQ_ERR_BUSY: it refused, somebody is at work there.
+ */
+int retire_one(struct syncq_queue *queue);
 
 #endif
