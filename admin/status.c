@@ -48,7 +48,7 @@ static int read_queue(struct syncq_queue *queue, struct status *status)
     count_parts(queue, status);
     /* A list that cannot be read says nothing; 'syncq check' reads it all. */
     (void)syncq_damage_summary(queue, &status->damage);
-    return 0;
+    return status_space_read(queue, status);
 }
 
 static void add_trouble(struct status *status, int is_so, const char *text)
@@ -62,11 +62,17 @@ static void find_troubles(struct status *status)
     const struct syncq_queue_status *queue = &status->queue;
 
     add_trouble(status, queue->latched, "a sync failed; no mail is taken");
-    /* One segment is kept for marks, so that what is there can leave. */
-    add_trouble(status, queue->segments_free <= 1,
+    /* One segment is kept, so that what is there can leave. */
+    add_trouble(status,
+                syncq_space_free(&status->space) <
+                    status->space.segment_room / 4,
                 "the queue is full: no segment is left for mail");
     add_trouble(status, !queue->entries_free,
                 "the queue is full: no entry is left");
+    add_trouble(status,
+                syncq_space_used_percent(&status->space) >= 95 ||
+                    syncq_space_entries_used_percent(&status->space) >= 95,
+                "mail that cannot be delivered takes nearly all space");
     add_trouble(status, status->parts[SYNCQ_STATUS_LOST] > 0,
                 "mail is lost, see 'syncq check'");
     add_trouble(status, status->damage.found_count > 0,
@@ -197,6 +203,9 @@ static void print_statistics(const struct status *status)
            "batches:        %" PRIu64 ", %.1f records each\n",
            statistics->appends, statistics->append_bytes, statistics->batches,
            status_batch_mean(statistics));
+    if (statistics->copies)
+        printf("moved:          %" PRIu64 " records, %" PRIu64 " bytes\n",
+               statistics->copies, statistics->copied_size);
     if (statistics->failed)
         printf("refused:        %" PRIu64 " records\n", statistics->failed);
     if (statistics->batches)
@@ -222,13 +231,7 @@ static void print_text(const struct status *status)
                                        ? "not running"
                                        : syncq_strerror(status->manager));
     print_captures(status);
-    printf("free space:     %" PRIu64 " of %" PRIu64 " MiB, %" PRIu32
-           " of %" PRIu32 " segments\n"
-           "free entries:   %" PRIu32 " of %" PRIu32 "\n",
-           queue->free_size >> 20,
-           queue->segment_size * queue->segment_count >> 20,
-           queue->segments_free, queue->segment_count, queue->entries_free,
-           queue->entry_count);
+    status_space_print(status);
     print_damage(&status->damage);
     print_parts(status);
     print_drain(status);
@@ -304,6 +307,7 @@ static int report_files(const struct command *command, struct report *report,
         if (status->error && files->count == 1)
             return command_failure(command, status->directory, status->error);
         result = add_report(report, status);
+        status_space_clear(status);
     }
     if (!result)
         result = status_visit_missing(command, report_missing, report);

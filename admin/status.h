@@ -11,6 +11,8 @@
 #include "module/damage.h"
 #include "module/queue.h"
 #include "module/set.h"
+#include "module/space.h"
+#include "module/space_report.h"
 #include "module/state.h"
 #include "module/statistics.h"
 
@@ -32,10 +34,21 @@ struct status {
     struct syncq_damage_summary damage;
     int statistics_error; /* not 0: there is no channel */
     struct syncq_statistics statistics;
+    struct syncq_space space;
+    uint64_t reclaimable; /* bytes that the cleaner can add */
+    int report_error;     /* not 0: no manager has reported */
+    struct syncq_space_report report;
+    uint64_t refusals[SYNCQ_LIMIT_COUNT]; /* zero when there is no channel */
 };
 
 /* Records per batch; 0 before the first. */
 double status_batch_mean(const struct syncq_statistics *statistics);
+
+/* status_space.c: read space, alarms and refusals; clear what was read. */
+int status_space_read(struct syncq_queue *queue, struct status *status);
+void status_space_clear(struct status *status);
+/* Their lines of text. */
+void status_space_print(const struct status *status);
 
 /* One object; NULL: ENOMEM. */
 json_t *status_json(const struct status *status);

@@ -68,6 +68,8 @@ static json_t *statistics_object(const struct syncq_statistics *statistics)
 
     json_add(&object, "accepted", number(statistics->appends));
     json_add(&object, "accepted_bytes", number(statistics->append_bytes));
+    json_add(&object, "moved", number(statistics->copies));
+    json_add(&object, "moved_bytes", number(statistics->copied_size));
     json_add(&object, "failed", number(statistics->failed));
     json_add(&object, "abandoned", number(statistics->abandoned));
     json_add(&object, "voided", number(statistics->voided));
@@ -113,6 +115,52 @@ static void add_queue(json_t **object, const struct syncq_queue_status *queue)
     json_add(object, "message_size_max", number(queue->message_size_max));
 }
 
+static json_t *full_in(const struct status *status, uint64_t seconds)
+{
+    return status->report_error || seconds == SYNCQ_FULL_UNKNOWN ||
+                   seconds == SYNCQ_FULL_NEVER
+               ? json_null()
+               : number(seconds);
+}
+
+static json_t *refusals_object(const struct status *status)
+{
+    json_t *object = json_object();
+    int i;
+
+    for (i = 0; i < SYNCQ_LIMIT_COUNT; i++)
+        json_add(&object, syncq_limit_name((enum syncq_limit)i),
+                 number(status->refusals[i]));
+    return object;
+}
+
+static json_t *space_object(const struct status *status)
+{
+    const struct syncq_space *space = &status->space;
+    const struct syncq_space_report *report = &status->report;
+    int filling =
+        !status->report_error && report->bytes_full_in_s != SYNCQ_FULL_UNKNOWN;
+    json_t *object = json_object();
+
+    json_add(&object, "free_size", number(syncq_space_free(space)));
+    json_add(&object, "free_size_after_cleaning",
+             number(syncq_space_free(space) + status->reclaimable));
+    json_add(&object, "live_size", number(space->live_size));
+    json_add(&object, "used_percent", number(syncq_space_used_percent(space)));
+    json_add(&object, "entries_used_percent",
+             number(syncq_space_entries_used_percent(space)));
+    json_add(&object, "rate_known", json_boolean(filling));
+    json_add(&object, "full_in_s", full_in(status, report->bytes_full_in_s));
+    json_add(&object, "entries_full_in_s",
+             full_in(status, report->entries_full_in_s));
+    json_add(&object, "alarm_percent",
+             number(status->report_error ? 0 : report->bytes_alarm));
+    json_add(&object, "entries_alarm_percent",
+             number(status->report_error ? 0 : report->entries_alarm));
+    json_add(&object, "refused", refusals_object(status));
+    return object;
+}
+
 json_t *status_json(const struct status *status)
 {
     json_t *object = json_object();
@@ -127,6 +175,7 @@ json_t *status_json(const struct status *status)
         json_add(&object, "parts_left", number(status_live_count(status)));
     }
     add_queue(&object, &status->queue);
+    json_add(&object, "space", space_object(status));
     json_add(
         &object, "helper",
         json_text(status->helper ? syncq_strerror(status->helper) : "running"));

@@ -9,6 +9,7 @@
 #include "milter/outcome.h"
 #include "module/append.h"
 #include "module/error.h"
+#include "module/space_report.h"
 #include "module/limits.h"
 #include "module/state.h"
 #include "module/statistics.h"
@@ -57,15 +58,35 @@ static void obstacle_report(const struct decision_maker *maker,
     queues_report(maker->queues, text);
 }
 
+/* Which limit refused the mail, in the first file that one did in? */
+static enum syncq_limit first_limit(const struct candidates *candidates)
+{
+    unsigned i;
+
+    for (i = 0; i < candidates->usable; i++) {
+        enum syncq_limit limit = syncq_limit_of(candidates->list[i].error);
+
+        if (limit != SYNCQ_LIMIT_COUNT)
+            return limit;
+    }
+    return SYNCQ_LIMIT_COUNT;
+}
+
 static enum decision unavailable(struct attempt *attempt)
 {
+    enum decision decision = when_unavailable(attempt->maker);
+    enum syncq_limit limit = first_limit(&attempt->candidates);
     char why[QUEUES_OBSTACLE_SIZE];
 
     if (attempt->queue)
         syncq_statistics_capture(attempt->queue, OUTCOME_UNAVAILABLE);
     queues_explain(&attempt->candidates, why);
     obstacle_report(attempt->maker, "queue unavailable", why);
-    return when_unavailable(attempt->maker);
+    if (limit != SYNCQ_LIMIT_COUNT)
+        log_info("%s: %s, outcome=%s, limit=%s, reason=%s", attempt->name,
+                 decision_verb(decision), outcome_name(OUTCOME_UNAVAILABLE),
+                 syncq_limit_name(limit), why);
+    return decision;
 }
 
 /* The mail itself cannot be captured; the MTA's own queue takes any mail. */
@@ -184,6 +205,7 @@ static enum decision mail_append(struct attempt *attempt)
         if (!candidate->error)
             return mail_finish(attempt, &ticket, start_us);
         if (candidate->error == SYNCQ_ERR_TOO_LARGE ||
+            candidate->error == SYNCQ_ERR_RECIPIENTS ||
             candidate->error == SYNCQ_ERR_RANGE)
             large = candidate->error;
         else
