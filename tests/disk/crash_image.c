@@ -62,6 +62,10 @@ static int is_chosen(struct builder *builder,
         return entry->result == 0;
     case CRASH_NONE:
         return 0;
+    case CRASH_FEW:
+        return (random_next(&builder->random) & 7) == 0;
+    case CRASH_MOST:
+        return (random_next(&builder->random) & 7) != 0;
     default:
         return (random_next(&builder->random) & 1) != 0;
     }
@@ -99,17 +103,34 @@ static int put_entry(struct builder *builder,
     return put_some(builder, entry);
 }
 
-/* The last flush up to the cut that succeeded. */
-static int find_flush(const struct write_log *log, struct builder *builder)
+/* The last flush up to this entry that succeeded; *flush stays when there is
+ * none from position on. */
+static int find_flush(const struct write_log *log, size_t position,
+                      uint64_t number, uint64_t *flush)
 {
-    size_t position = write_log_first(log);
     struct write_log_entry entry;
     int result;
 
     while ((result = write_log_next(log, &position, &entry)) == 0 &&
-           entry.number <= builder->cut->number) {
+           entry.number <= number) {
         if (entry.type == WRITE_LOG_FLUSH && entry.result == 0)
-            builder->report.flush = entry.number;
+            *flush = entry.number;
+    }
+    return result == ENODATA ? 0 : result;
+}
+
+/* Everything from position up to the cut. */
+static int put_rest(const struct write_log *log, size_t position,
+                    struct builder *builder)
+{
+    struct write_log_entry entry;
+    int result = 0;
+
+    while (result == 0) {
+        result = write_log_next(log, &position, &entry);
+        if (result != 0 || entry.number > builder->cut->number)
+            break;
+        result = put_entry(builder, &entry);
     }
     return result == ENODATA ? 0 : result;
 }
@@ -118,21 +139,53 @@ int crash_image_build(const struct write_log *log, const struct crash_cut *cut,
                       int fd, struct crash_report *report)
 {
     struct builder builder = {.fd = fd, .cut = cut, .random = cut->seed};
-    size_t position = write_log_first(log);
-    struct write_log_entry entry;
+    size_t first = write_log_first(log);
     int result;
 
     if (cut->unit < CRASH_IMAGE_UNIT)
         return EINVAL;
-    result = find_flush(log, &builder);
-    while (result == 0) {
-        result = write_log_next(log, &position, &entry);
-        if (result != 0 || entry.number > cut->number)
-            break;
-        result = put_entry(&builder, &entry);
+    result = find_flush(log, first, cut->number, &builder.report.flush);
+    if (result == 0)
+        result = put_rest(log, first, &builder);
+    if (result == 0)
+        *report = builder.report;
+    return result;
+}
+
+int crash_base_advance(const struct write_log *log, uint64_t number,
+                       struct crash_base *base)
+{
+    struct write_log_entry entry = {.number = base->flush};
+    uint64_t flush = base->flush;
+    int result;
+
+    if (base->position == 0)
+        base->position = write_log_first(log);
+    result = find_flush(log, base->position, number, &flush);
+    while (result == 0 && base->flush < flush) {
+        result = write_log_next(log, &base->position, &entry);
+        if (result == 0 && entry.type != WRITE_LOG_FLUSH &&
+            entry.type != WRITE_LOG_MARK)
+            result = entry.result != 0 ? ENOTSUP
+                                       : put(base->fd, &entry, 0, entry.length);
+        if (result == 0)
+            base->flush = entry.number;
     }
-    if (result == ENODATA)
-        result = 0;
+    return result;
+}
+
+int crash_base_build(const struct write_log *log, const struct crash_base *base,
+                     const struct crash_cut *cut, int fd,
+                     struct crash_report *report)
+{
+    struct builder builder = {.fd = fd,
+                              .cut = cut,
+                              .random = cut->seed,
+                              .report = {.flush = base->flush}};
+    int result = cut->unit < CRASH_IMAGE_UNIT ? EINVAL : 0;
+
+    if (result == 0)
+        result = put_rest(log, base->position, &builder);
     if (result == 0)
         *report = builder.report;
     return result;

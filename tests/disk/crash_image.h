@@ -17,9 +17,12 @@
 #define CRASH_IMAGE_UNIT 512 /* bytes that a disk writes whole */
 
 enum crash_choice {
-    CRASH_ALL,   /* everything up to the cut has got there */
-    CRASH_NONE,  /* nothing after the flush has */
-    CRASH_RANDOM /* each unit of each write with probability 1/2, by the seed */
+    CRASH_ALL,    /* everything up to the cut has got there */
+    CRASH_NONE,   /* nothing after the flush has */
+    CRASH_RANDOM, /* each unit of each write with probability 1/2, by the seed
+                   */
+    CRASH_FEW,    /* the same with 1/8 */
+    CRASH_MOST    /* and with 7/8 */
 };
 
 struct crash_cut {
@@ -42,5 +45,26 @@ struct crash_report {
  */
 int crash_image_build(const struct write_log *log, const struct crash_cut *cut,
                       int fd, struct crash_report *report);
+
+/*
+ * For many cuts of one log, in rising order: what is durable is kept, and goes
+ * on from flush to flush.
+ */
+struct crash_base {
+    int fd;          /* the caller's; as for crash_image_build, then kept */
+    size_t position; /* in the log; 0: nothing is applied yet */
+    uint64_t flush;  /* number of the flush that counted; 0: none */
+};
+
+/* Go on to the last flush up to this entry.  Errors as above; ENOTSUP: a write
+ * before it was answered with an error, and may be there or not. */
+int crash_base_advance(const struct write_log *log, uint64_t number,
+                       struct crash_base *base);
+
+/* Build the image in a file that holds the same as the base, which was
+ * advanced to this very cut. */
+int crash_base_build(const struct write_log *log, const struct crash_base *base,
+                     const struct crash_cut *cut, int fd,
+                     struct crash_report *report);
 
 #endif

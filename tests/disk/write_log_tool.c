@@ -21,9 +21,10 @@ static const char help[] =
     "power\n"
     "cut may have left of it.\n\n"
     "      --cut N      the power goes after entry N [the last one]\n"
-    "      --choice C   of what was not flushed yet: all, none or random\n"
-    "                   [all]\n"
-    "      --seed N     for random [1]\n"
+    "      --choice C   of what was not flushed yet: all, none, random "
+    "(half),\n"
+    "                   few or most [all]\n"
+    "      --seed N     for random, few and most [1]\n"
     "      --unit N     bytes that the disk writes whole [512]\n"
     "      --help       show this text\n";
 
@@ -94,7 +95,7 @@ static int image(const struct write_log *log, const char *path,
 
 static int parse_choice(const char *text, enum crash_choice *choice)
 {
-    static const char *const names[] = {"all", "none", "random"};
+    static const char *const names[] = {"all", "none", "random", "few", "most"};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
