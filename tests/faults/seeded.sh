@@ -46,7 +46,7 @@ head_of() {
 prepare() {
     rm -rf "$work"
     mkdir -p "$work/source" "$work/build"
-    tar -C "$top" -c --exclude='./.git' --exclude='./build-*' \
+    tar -C "$top" -c --exclude='./.git' --exclude='./build-check-*' \
         --exclude="./${work#"$top"/}" --exclude='*.o' --exclude='*.lo' . |
         tar -C "$work/source" -x
     # A tree that was configured in place would be built there.
