@@ -22,6 +22,8 @@
 #define CLEANER_SURVEY_S   10 /* between walks of the index without need */
 #define CLEANER_WARN_S     60 /* between two lines about the same trouble */
 #define CLEANER_CONFIRM_MS 2000
+#define CLEANER_LEFT_MS    50 /* between looks at a segment just left */
+#define CLEANER_LEFT_TRIES 40
 #define CLEANER_MOVES_MAX  32         /* messages in one job */
 #define CLEANER_MOVE_SIZE  (4u << 20) /* bytes in one job, and one message */
 
@@ -37,7 +39,8 @@ struct cleaner {
     uint32_t head; /* the segment of it at the last survey */
     int unmoved;   /* why a message of the list could not be moved */
     enum syncq_cleaner_need need; /* what is being done */
-    int progress;             /* the last job did something: go on at once */
+    int left;     /* looks at a segment that was left, until its rest is void */
+    int progress; /* the last job did something: go on at once */
     struct syncq_space space; /* of the last survey */
     time_t surveyed, warned;
 };
@@ -161,11 +164,22 @@ static int cleaner_survey(struct cleaner *cleaner, struct syncq_queue *queue)
         (void)syncq_reserve_leave(queue); /* what is gathered lies apart */
     if (need != SYNCQ_CLEANER_FINISH || cleaner->need == SYNCQ_CLEANER_NOTHING)
         cleaner->need = result == 0 ? need : SYNCQ_CLEANER_NOTHING;
-    if (result == 0)
-        return cleaner_empty(cleaner, queue, segment);
+    while (result == 0) {
+        cleaner->left = 0;
+        result = cleaner_empty(cleaner, queue, segment);
+        if (result != SYNCQ_ERR_BAD_RECORD || need == SYNCQ_CLEANER_FINISH)
+            return result;
+        /* Damaged: kept for the administrator.  That must not keep others. */
+        cleaner->space.segments[segment].broken = 1;
+        result = syncq_cleaner_choose(&cleaner->space, need, &segment);
+    }
     if (result == EAGAIN) {
         result = syncq_reserve_leave(queue);
         cleaner->progress = result == 0;
+        if (result == 0)
+            cleaner->left = CLEANER_LEFT_TRIES;
+    } else if (cleaner->left > 0) {
+        cleaner->left--;
     }
     return result == ENOENT || result == EAGAIN ? 0 : result;
 }
@@ -212,11 +226,16 @@ static void cleaner_warn(struct cleaner *cleaner, int error)
                 syncq_strerror(error));
 }
 
-static void cleaner_plan(struct cleaner *cleaner, int seconds)
+static void cleaner_plan_ms(struct cleaner *cleaner, int wait_ms)
 {
-    struct timeval wait = {seconds, 0};
+    struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
 
     (void)event_add(cleaner->timer, &wait);
+}
+
+static void cleaner_plan(struct cleaner *cleaner, int seconds)
+{
+    cleaner_plan_ms(cleaner, seconds * 1000);
 }
 
 static void cleaner_on_done(struct committer_job *job, void *context)
@@ -230,7 +249,10 @@ static void cleaner_on_done(struct committer_job *job, void *context)
     if (job->result != 0 && job->result != SYNCQ_ERR_BUSY &&
         job->result != ECANCELED)
         cleaner_warn(cleaner, job->result);
-    cleaner_plan(cleaner, cleaner->progress ? 0 : CLEANER_LOOK_S);
+    /* Nothing tells when the rest of a segment has become void. */
+    cleaner_plan_ms(cleaner, cleaner->progress   ? 0
+                             : cleaner->left > 0 ? CLEANER_LEFT_MS
+                                                 : CLEANER_LOOK_S * 1000);
 }
 
 /* Few are free, or it is time for a survey; cheap enough for each second. */
@@ -244,7 +266,7 @@ static int cleaner_is_due(const struct cleaner *cleaner)
         syncq_queue_status(backlog->queue, &status) != 0)
         return 0;
     return cleaner->list.slots != NULL || cleaner->move_count > 0 ||
-           cleaner->progress ||
+           cleaner->progress || cleaner->left > 0 ||
            (cleaner->head != syncq_space_head(backlog->queue) &&
             status.segments_free < (status.segment_count + 1) / 2) ||
            status.segments_free <= 2 + status.segment_count / 16 ||
@@ -290,7 +312,8 @@ void cleaner_wake(struct cleaner *cleaner)
 
 int cleaner_is_busy(const struct cleaner *cleaner)
 {
-    return cleaner->busy || cleaner->progress || cleaner->surveyed == 0;
+    return cleaner->busy || cleaner->progress || cleaner->left > 0 ||
+           cleaner->surveyed == 0;
 }
 
 struct cleaner *cleaner_new(struct backlog *backlog)

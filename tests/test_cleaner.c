@@ -375,6 +375,41 @@ test_cleaner__entries_used_up__slots_of_done_parts_freed(void **state)
     free(mails);
 }
 
+/* A segment with damage is kept; the cleaner takes another one. */
+static void test_cleaner__damaged_segment__another_one_emptied(void **state)
+{
+    struct fixture *fixture = queue_of(5, 4096);
+    struct syncq_queue *queue = fixture->writer;
+    struct mail mails[4 * 7];
+    struct stage stage;
+    uint64_t base[2];
+    uint32_t segment[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 4 * 7; i++)
+        mail_store_simple(queue, &mails[i], i, 1 << 20);
+    for (unsigned i = 0; i < 2; i++)
+        assert_result(
+            syncq_segment_find(queue, mails[7 * i].lsn, &segment[i], &base[i]),
+            0);
+    /* The first has the least to move, but one of its records is broken. */
+    mail_mark(queue, mails, 6, SYNCQ_STATUS_DONE, NULL);
+    mail_mark(queue, mails + 7, 5, SYNCQ_STATUS_DONE, NULL);
+    fixture_until_durable(fixture);
+    fixture_damage(fixture, SYNCQ_DATA_FILE,
+                   fixture_offset(queue, mails[2].lsn) + 5000, 1);
+    stage_start(&stage, fixture);
+    stage_clean(&stage);
+    assert_int_not_equal(
+        atomic_load(&fixture->helper.channel->segments[segment[0]].state),
+        SYNCQ_SEGMENT_EMPTYING);
+    assert_result(
+        syncq_segment_find(queue, mails[7].lsn, &segment[1], &base[1]),
+        SYNCQ_ERR_BAD_RECORD);
+    stage_stop(&stage);
+    fixture_free(fixture);
+}
+
 /* A manager that is killed in the middle: the next one finishes first. */
 static void test_cleaner__restarted__finishes_what_was_begun(void **state)
 {
@@ -407,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             test_cleaner__entries_used_up__slots_of_done_parts_freed),
+        cmocka_unit_test(test_cleaner__damaged_segment__another_one_emptied),
         cmocka_unit_test(test_cleaner__restarted__finishes_what_was_begun),
         cmocka_unit_test(test_cleaner__one_in_a_hundred_stuck__100_laps),
     };
