@@ -2,11 +2,14 @@
 /*
  * block_phases.c - what happens to the queue, in order
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "module/cleaner.h"
+#include "module/retire.h"
 #include "tests/daemon.h"
 #include "tests/faults/block_player.h"
 
@@ -213,6 +216,68 @@ static void wrap(struct player *player)
     player_writers_join(&writers);
 }
 
+static int head_has_left(struct player *player, void *context)
+{
+    const uint32_t *segment = context;
+
+    return player->queue->handle.channel->head_segment != *segment;
+}
+
+/* Copy what stays in the segment, one message after the other. */
+static void empty_segment(struct player *player, uint64_t base_lsn)
+{
+    struct syncq_queue *queue = player->queue;
+    struct syncq_relocation relocation;
+    struct syncq_cleaner_list list;
+    int result = syncq_cleaner_list(queue, base_lsn, &list);
+
+    player_must(result, "list");
+    while ((result = syncq_cleaner_start(queue, &list, &relocation)) !=
+           ERANGE) {
+        if (result == ENOENT)
+            continue;
+        player_must(result, "relocate");
+        player_must(
+            syncq_ticket_wait(queue, &relocation.ticket, FIXTURE_WAIT_MS),
+            "copy");
+        syncq_relocate_finish(queue, &relocation);
+    }
+    syncq_cleaner_list_clear(&list);
+}
+
+/* Some mail stays, all else in its segment goes: it is moved, while others are
+ * still writing, and the segment used again. */
+static void relocation(struct player *player)
+{
+    _Atomic int stop = 0;
+    struct player_writers writers = {.player = player,
+                                     .count = 1000,
+                                     .size_max = LARGE,
+                                     .stop = &stop,
+                                     .thread_count = 2};
+    struct syncq_queue *queue = player->queue;
+    uint64_t base_lsn;
+    uint32_t segment;
+
+    make_room(player);
+    segment = queue->handle.channel->head_segment;
+    write_some(player, 2, 10);
+    player_deliver(player, ALL, 8);
+    player_writers_start(&writers);
+    player_until(player, head_has_left, &segment, "next segment");
+    base_lsn = atomic_load(&queue->handle.channel->segments[segment].base_lsn);
+    player_deliver(player, ALL, 0);
+    player_must(syncq_retire_ask_emptying(queue, segment), "ask");
+    player_must(syncq_retire_wait(queue, segment, FIXTURE_WAIT_MS), "emptying");
+    empty_segment(player, base_lsn);
+    atomic_store(&stop, 1);
+    do
+        player_deliver(player, ALL, 0);
+    while (player_retire(player) || atomic_load(&writers.running) > 0);
+    player_writers_join(&writers);
+    player_release(player);
+}
+
 static void stop(struct player *player)
 {
     player_deliver(player, 20, 2);
@@ -232,6 +297,7 @@ const struct player_phase player_phases[] = {
     {"takeover", takeover},
     {"dead-writers", dead_writers},
     {"wrap", wrap},
+    {"relocation", relocation},
     {"crash", crash},
     {"lost-index", lost_index},
     {"stop", stop},

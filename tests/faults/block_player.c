@@ -359,14 +359,6 @@ void player_release(struct player *player)
     }
 }
 
-static int is_retired(struct player *player, void *context)
-{
-    const uint32_t *segment = context;
-    struct syncq_channel *channel = player->queue->handle.channel;
-
-    return !atomic_load(&channel->segments[*segment].retire);
-}
-
 int player_retire(struct player *player)
 {
     struct syncq_mark *marks = NULL;
@@ -386,7 +378,10 @@ int player_retire(struct player *player)
     free(marks);
     player_must(result, "retire");
     syncq_retire_ask(player->queue, segment);
-    player_until(player, is_retired, &segment, "retire");
+    result = syncq_retire_wait(player->queue, segment, FIXTURE_WAIT_MS);
+    if (result == SYNCQ_ERR_BUSY)
+        return 0; /* refused: somebody still is at work there */
+    player_must(result, "retire");
     return 1;
 }
 

@@ -147,13 +147,6 @@ static void empty(struct syncq_queue *queue)
     free(marks);
 }
 
-static int is_retired(struct fixture *fixture, void *context)
-{
-    const uint32_t *segment = context;
-
-    return !atomic_load(&fixture->helper.channel->segments[*segment].retire);
-}
-
 /* Retire whatever can be; 0: nothing. */
 static int retire(struct fixture *fixture)
 {
@@ -166,7 +159,8 @@ static int retire(struct fixture *fixture)
         free(marks);
         marks = NULL;
         syncq_retire_ask(fixture->writer, segment);
-        fixture_until(fixture, is_retired, &segment);
+        assert_result(
+            syncq_retire_wait(fixture->writer, segment, FIXTURE_WAIT_MS), 0);
         retired++;
     }
     return retired > 0;
