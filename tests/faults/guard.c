@@ -76,6 +76,9 @@ void guard_end(void)
 }
 
 static void log_line(const char *format, va_list arguments)
+    __attribute__((format(printf, 1, 0)));
+
+static void log_line(const char *format, va_list arguments)
 {
     if (guard.findings == NULL || !guard.findings->verbose)
         return;

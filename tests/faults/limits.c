@@ -143,7 +143,7 @@ static void judge_others(struct limits *limits, struct syncq_queue *queue,
 void limits_judge(struct limits *limits, const char *text,
                   enum limits_change change)
 {
-    static const struct syncq_check_visitor silent = {NULL};
+    static const struct syncq_check_visitor silent = {.damage = NULL};
     struct fixture *fixture = limits->fixture;
     struct syncq_check_report report;
     struct syncq_queue *queue;

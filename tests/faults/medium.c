@@ -210,15 +210,15 @@ static int compare_names(const void *a, const void *b)
 static void folder_note(void)
 {
     struct medium_listing listing;
-    struct dated_listing *last = &medium.listings[medium.listing_count - 1];
+    uint32_t count = medium.listing_count;
 
     read_listing(&listing);
     qsort(listing.names, (size_t)listing.count, sizeof listing.names[0],
           compare_names);
-    if (medium.listing_count > 0 &&
-        memcmp(&listing, &last->listing, sizeof listing) == 0)
+    if (count > 0 && memcmp(&listing, &medium.listings[count - 1].listing,
+                            sizeof listing) == 0)
         return;
-    if (medium.listing_count == LISTINGS_MAX) {
+    if (count == LISTINGS_MAX) {
         (void)fprintf(stderr, "medium: the folder is never synced\n");
         exit(1);
     }
@@ -294,13 +294,14 @@ static void sector_synced(struct file *file, uint64_t sector, uint64_t step)
 
 void medium_synced(int number, uint64_t offset, uint64_t size, uint64_t step)
 {
-    struct file *file = &medium.files[number];
+    struct file *file;
     uint64_t end;
 
     if (number == MEDIUM_FOLDER) {
         folder_synced(step);
         return;
     }
+    file = &medium.files[number];
     end = size > file->size - offset ? file->size : offset + size;
     for (uint64_t i = offset / MEDIUM_SECTOR;
          i < (end + MEDIUM_SECTOR - 1) / MEDIUM_SECTOR; i++)
